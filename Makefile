@@ -1,0 +1,94 @@
+# wirecache: `make run` tries it, `make test` proves it, `make help` lists the rest.
+#
+# Each folder of C files is one static library; who may include whom is checked by
+# scripts/lint. SAN=1 builds the same tree under ASan and UBSan in build/asan,
+# TSAN=1 under ThreadSanitizer in build/tsan.
+
+B := build
+CC ?= gcc
+OPT := -O3 -g -fno-omit-frame-pointer
+ifeq ($(SAN),1)
+B := build/asan
+OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+endif
+ifeq ($(TSAN),1)
+B := build/tsan
+OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+endif
+
+# Haswell and newer, plus AES for the keyed hash; MARCH=native for one's own machine.
+MARCH ?= x86-64-v3
+WARN := -Wall -Wextra -Wmissing-prototypes -Wvla -Wshadow -Wpointer-arith -Wno-unused-parameter $(WERROR)
+# Asked for when a rule needs it: pkg-config may not be installed before `make deps`.
+DPDK_CFLAGS = $(filter-out -march=%,$(shell pkg-config --cflags libdpdk 2>/dev/null | sed 's/-I\//-isystem \//g'))
+DPDK_LIBS = $(shell pkg-config --libs libdpdk 2>/dev/null)
+BASE_CFLAGS := -std=gnu11 $(OPT) -march=$(MARCH) -maes -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API -I. $(WARN) -MMD -MP
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# folder -> library; a folder that needs DPDK is listed in DPDK_DIRS.
+LIB_DIRS  := store dataplane/proto dataplane/net dataplane control control/ctl
+DPDK_DIRS := dataplane/net dataplane control tests/sim tests/unit/net tests/unit/serve tests/bench tests/fuzz
+lib = $(B)/lib$(subst /,_,$(1)).a
+srcs = $(filter-out %/main.c,$(wildcard $(1)/*.c))
+objs = $(patsubst %.c,$(B)/obj/%.o,$(call srcs,$(1)))
+
+.DEFAULT_GOAL := all
+.PHONY: all deps run test unit sim smoke lint format bench docs clean help libs
+.SECONDARY:
+
+all: $(B)/wirecached $(B)/wirectl ## build both binaries
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+define LIB_RULE
+$(call lib,$(1)): $(call objs,$(1))
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+endef
+$(foreach d,$(LIB_DIRS),$(eval $(call LIB_RULE,$(d))))
+libs: $(foreach d,$(LIB_DIRS),$(call lib,$(d)))
+
+dir_cflags = $(if $(filter $(patsubst %/,%,$(dir $(1))),$(DPDK_DIRS)),$(DPDK_CFLAGS))
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(call dir_cflags,$<) $(CFLAGS) -c $< -o $@
+
+$(B)/obj/control/version.o $(B)/obj/control/ctl/version.o: BASE_CFLAGS += -DWIRECACHE_VERSION='"$(VERSION)"'
+
+STORE_LIBS := $(call lib,store)
+DATAPLANE_LIBS := $(call lib,dataplane) $(call lib,dataplane/net) $(call lib,dataplane/proto) $(STORE_LIBS)
+
+$(B)/wirecached: $(B)/obj/control/main.o $(call lib,control) $(DATAPLANE_LIBS)
+	$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -linih -ljansson -lnuma -lpthread
+
+$(B)/wirectl: $(B)/obj/control/ctl/main.o $(call lib,control/ctl)
+	$(CC) $(OPT) -o $@ $^ -ljansson
+
+# Unit tests: tests/unit/<area>/test_*.c, each a program that speaks TAP (cmocka). What it links:
+UNIT_LIBS_store := $(STORE_LIBS)
+UNIT_LIBS_proto := $(call lib,dataplane/proto)
+UNIT_LIBS_net   := $(call lib,dataplane/net)
+UNIT_LIBS_serve := $(DATAPLANE_LIBS)
+UNIT_LIBS_control := $(call lib,control) $(call lib,control/ctl)
+UNIT_LD_store := -lnuma
+UNIT_LD_net = $(DPDK_LIBS)
+UNIT_LD_serve = $(DPDK_LIBS) -lnuma -ljansson
+UNIT_LD_control := -linih -ljansson
+define UNIT_RULE
+$(B)/unit/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(UNIT_LIBS_$(1))
+	@mkdir -p $$(@D)
+	$$(CC) $$(OPT) -o $$@ $$^ $$(UNIT_LD_$(1)) -lcmocka -lpthread -lm
+endef
+UNIT_AREAS := store proto net serve control
+$(foreach a,$(UNIT_AREAS),$(eval $(call UNIT_RULE,$(a))))
+UNIT_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/*/test_*.c))
+
+unit: $(UNIT_TESTS) ## build and run the unit tests (SAN=1 and TSAN=1 too)
+	scripts/run-tests $(UNIT_TESTS)
+
+clean: ## remove everything built
+	rm -rf build
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
