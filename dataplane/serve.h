@@ -1,0 +1,110 @@
+/*
+ * Where the protocol meets the store: requests in as bytes, replies out into a sink. The only place that includes
+ * both. It knows neither packets nor connections, so the same code is driven by TCP, by UDP and by tests.
+ *
+ * Threads: one struct serve a worker, used by that worker only; sessions belong to it.
+ */
+#ifndef WIRECACHE_SERVE_H
+#define WIRECACHE_SERVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/store.h"
+
+/*
+ * Where a reply goes. Small pieces are written in place: reserve() then commit(). Values of items are handed over as
+ * they lie in the store: the sink copies or pins them, as it likes.
+ */
+struct serve_sink {
+	/* `len` <= SERVE_RESERVE_MAX contiguous bytes at the tail of the reply, or NULL (memory): the session ends. */
+	uint8_t *(*reserve)(struct serve_sink *sink, uint32_t len);
+	void (*commit)(struct serve_sink *sink, uint32_t len);
+	/* The whole value of a view; false: no memory. */
+	bool (*value)(struct serve_sink *sink, const struct store_view *view);
+	/* Bytes the sink will gladly take now; 0: stop producing until called again. */
+	uint32_t (*room)(struct serve_sink *sink);
+};
+
+#define SERVE_RESERVE_MAX 2048u
+
+/* Counters of requests, one writer (the worker), from counters.def; readers sum. */
+struct serve_counters {
+#define SERVE_COUNTER(name, help) uint64_t name;
+#include "dataplane/counters.def"
+#undef SERVE_COUNTER
+};
+
+/*
+ * What requests may ask of the process around (stats, verbosity, ...). All are called on the worker's thread and
+ * must not block.
+ */
+struct serve_host {
+	void *ctx;
+	/*
+	 * `stats` and `stats settings`, `stats conns`, `stats reset`: calls emit once a line, in memcached's order.
+	 * group: what followed `stats `, empty for none. False: no such group (ERROR).
+	 */
+	bool (*stats)(void *ctx, const char *group, uint32_t group_len,
+	    void (*emit)(void *emit_ctx, const char *name, const char *value), void *emit_ctx);
+	void (*verbosity)(void *ctx, uint32_t level);
+	/* cache_memlimit, in bytes; negative errno on refusal. */
+	int (*memory_limit)(void *ctx, uint64_t bytes);
+};
+
+struct serve_config {
+	const char *version;     /* what `version` answers; outlives serve */
+	uint32_t item_max_bytes; /* as the store's */
+	uint32_t line_max_bytes; /* longest get line, default 1 MiB; other lines end at memcached's 2048 */
+	bool flush_enabled;      /* false: CLIENT_ERROR flush_all not allowed */
+};
+
+struct serve;
+struct serve_session;
+
+struct serve *serve_create(struct store *store, struct store_thread *thread, const struct serve_config *config,
+    const struct serve_host *host);
+void serve_destroy(struct serve *serve);
+
+/* The time for all requests that follow, once a loop (the same value that store_quiesce() gets). */
+void serve_tick(struct serve *serve, uint32_t now_s);
+
+const struct serve_counters *serve_counters(const struct serve *serve);
+
+/* One stream of requests, i.e. one TCP connection. NULL: no memory. Idle sessions hold only their own struct. */
+struct serve_session *serve_session_open(struct serve *serve);
+void serve_session_close(struct serve_session *session); /* gives everything back, an unfinished value included */
+
+enum serve_state {
+	SERVE_GO_ON,
+	SERVE_FULL,  /* the sink had no room: call again with the rest when it has */
+	SERVE_CLOSE, /* end the stream after what was written to the sink (quit, protocol violation) */
+	SERVE_ABORT, /* the sink could not take a reply: the stream is out of step, reset it */
+};
+
+/*
+ * Takes the next bytes of a stream, split anywhere, and answers every request that they complete. *consumed <= len;
+ * what was not consumed (only with SERVE_FULL) must be given again, first, with more after it or not. A call with
+ * len 0 goes on with a suspended reply.
+ */
+enum serve_state serve_bytes(struct serve_session *session, const uint8_t *bytes, uint32_t len, struct serve_sink *sink,
+    uint32_t *consumed);
+
+/* True while a request has begun and not ended (a partial line or value, or a suspended reply). */
+bool serve_session_busy(const struct serve_session *session);
+
+/*
+ * One UDP request datagram, without the frame header: answers into the sink as one message. Returns false when the
+ * datagram is no complete request: nothing is sent.
+ */
+bool serve_datagram(struct serve *serve, const uint8_t *bytes, uint32_t len, struct serve_sink *sink);
+
+/*
+ * Staging for a burst: peek at bytes that likely begin a request, hash the key and prefetch its bucket (no effect on
+ * results); then once serve_peeked() prefetches the items; then serve_bytes()/serve_datagram() reuse the hashes for
+ * keys at the same address. Ends with serve_tick() or the next serve_peek() after serving.
+ */
+void serve_peek(struct serve *serve, const uint8_t *bytes, uint32_t len);
+void serve_peeked(struct serve *serve);
+
+#endif
