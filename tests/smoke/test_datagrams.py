@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+"""Memcached over UDP, with the 8-byte frame: one datagram, many datagrams, IP fragments, and nonsense."""
+import socket
+import struct
+
+import appliance
+from appliance import WIRE4, WIRE6, exchange, fetched, store, test
+
+FRAME = struct.Struct("!HHHH")  # request id, sequence number, datagrams of the message, reserved
+DATAGRAM_MAX = 1400
+
+
+def udp_socket(host=WIRE4):
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    sock.settimeout(10)
+    sock.connect((host, appliance.PORT))
+    return sock
+
+
+def receive(sock, request_id):
+    """One whole message, put together; checks every frame on the way."""
+    pieces, total = {}, None
+    while total is None or len(pieces) < total:
+        datagram = sock.recv(65536)
+        assert len(datagram) <= DATAGRAM_MAX, f"a datagram of {len(datagram)} bytes"
+        got_id, sequence, of, reserved = FRAME.unpack_from(datagram)
+        assert got_id == request_id, f"answer to request {got_id}, not {request_id}"
+        assert reserved == 0
+        assert total in (None, of), f"{of} datagrams, or {total}?"
+        assert sequence < of and sequence not in pieces, f"datagram {sequence} of {of} twice or beyond the end"
+        pieces[sequence], total = datagram[FRAME.size:], of
+    return b"".join(pieces[i] for i in range(total))
+
+
+def ask(sock, request, request_id=1):
+    sock.send(FRAME.pack(request_id, 0, 1, 0) + request)
+    return receive(sock, request_id)
+
+
+def stays_silent(sock, request_id=99):
+    """True when nothing but the answer to a later request arrives: UDP on one path keeps its order here."""
+    return ask(sock, b"version\r\n", request_id).startswith(b"VERSION ")
+
+
+@test
+def set_and_get_in_datagrams_are_answered(target):
+    with udp_socket() as sock:
+        assert ask(sock, b"set udp 5 0 5\r\nhello\r\n", 7) == b"STORED\r\n"
+        assert ask(sock, b"get udp\r\n", 65535) == b"VALUE udp 5 5\r\nhello\r\nEND\r\n"
+        assert ask(sock, b"get absent\r\n", 0) == b"END\r\n"
+    with target.connect() as stream:
+        exchange(stream, b"get udp\r\n", b"VALUE udp 5 5\r\nhello\r\nEND\r\n")
+
+
+@test
+def large_value_arrives_in_many_datagrams(target):
+    value = bytes(range(256)) * 254
+    with target.connect() as stream, udp_socket() as sock:
+        store(stream, b"many", value)
+        for request_id in range(20):
+            assert ask(sock, b"get many\r\n", request_id) == fetched(b"many", value)
+
+
+@test
+def value_that_fills_the_last_datagram_exactly_arrives(target):
+    payload = DATAGRAM_MAX - FRAME.size
+    with target.connect() as stream, udp_socket() as sock:
+        for length in range(payload * 2 - 40, payload * 2 + 5):
+            value = b"v" * length
+            store(stream, b"edge", value)
+            assert ask(sock, b"get edge\r\n", length) == fetched(b"edge", value), length
+
+
+@test
+def request_in_ip_fragments_is_put_together(target):
+    value = bytes(range(256)) * 110
+    with target.connect() as stream, udp_socket() as sock:
+        assert ask(sock, b"set fragments 0 0 %d\r\n%s\r\n" % (len(value), value)) == b"STORED\r\n"
+        exchange(stream, b"get fragments\r\n", fetched(b"fragments", value))
+
+
+@test
+def request_in_ipv6_fragments_is_put_together(target):
+    if not appliance.ipv6_possible():
+        raise appliance.Skip("this kernel has no IPv6")
+    value = bytes(range(256)) * 30
+    with target.connect() as stream, udp_socket(WIRE6) as sock:
+        assert ask(sock, b"set fragments6 0 0 %d\r\n%s\r\n" % (len(value), value)) == b"STORED\r\n"
+        assert ask(sock, b"get fragments6\r\n", 3) == fetched(b"fragments6", value)
+        exchange(stream, b"get fragments6\r\n", fetched(b"fragments6", value))
+
+
+@test
+def noreply_sends_nothing(_target):
+    with udp_socket() as sock:
+        sock.send(FRAME.pack(5, 0, 1, 0) + b"set quiet 0 0 1 noreply\r\nx\r\n")
+        assert stays_silent(sock)
+        assert ask(sock, b"get quiet\r\n", 6) == fetched(b"quiet", b"x")
+
+
+@test
+def message_of_several_datagrams_is_dropped(_target):
+    with udp_socket() as sock:
+        sock.send(FRAME.pack(5, 0, 2, 0) + b"get a\r\n")
+        assert stays_silent(sock)
+
+
+@test
+def frame_without_request_is_dropped(_target):
+    with udp_socket() as sock:
+        for length in range(9):
+            sock.send(bytes(length))
+        sock.send(FRAME.pack(5, 0, 1, 0) + b"get without-newline")
+        assert stays_silent(sock)
+
+
+@test
+def many_requests_at_once_are_each_answered_once(_target):
+    with udp_socket() as sock:
+        assert ask(sock, b"set burst 0 0 1\r\nx\r\n", 1000) == b"STORED\r\n"
+        for start in range(0, 960, 32):
+            for request_id in range(start, start + 32):
+                sock.send(FRAME.pack(request_id, 0, 1, 0) + b"get burst\r\n")
+            seen = set()
+            for _ in range(32):
+                datagram = sock.recv(2048)
+                seen.add(FRAME.unpack_from(datagram)[0])
+                assert datagram[FRAME.size:] == fetched(b"burst", b"x")
+            assert seen == set(range(start, start + 32))
+
+
+if __name__ == "__main__":
+    appliance.main()
