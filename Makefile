@@ -88,6 +88,59 @@ UNIT_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/*/test_*.c))
 unit: $(UNIT_TESTS) ## build and run the unit tests (SAN=1 and TSAN=1 too)
 	scripts/run-tests $(UNIT_TESTS)
 
+# Race tests: programs of threads, meant for TSAN=1. TSan wants the address layout that setarch -R gives.
+RACE_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/race/test_*.c))
+$(B)/race/%: $(B)/obj/tests/race/%.o $(call lib,dataplane/proto) $(STORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(OPT) -o $@ $^ -lnuma -lcmocka -lpthread -lm
+
+.PHONY: unit-programs race-programs
+unit-programs: $(UNIT_TESTS)
+race-programs: $(RACE_TESTS)
+
+# ---- outside: install, run, prove ------------------------------------------------------------------------------------
+# The packages come first and `make` may have come before them, so what needs them runs in a make of its own.
+
+DEPS ?= build run test bench lint
+JOBS := $(shell nproc)
+SIM_PROGRAM := $(if $(wildcard tests/sim/*.c),$(B)/sim)
+SIM_CASES ?= 100000
+SMOKE_TESTS := $(wildcard tests/smoke/test_*.py)
+SUBMAKE = $(MAKE) --no-print-directory -j$(JOBS)
+need_root = @[ "$$(id -u)" = 0 ] || { echo "make $@ makes network interfaces and needs root: sudo make $@" >&2; exit 1; }
+
+deps: ## install the Debian packages (DEPS="build run" for fewer)
+	scripts/deps $(DEPS)
+
+run: ## try it: install, build, run on a TAP interface of this machine
+	$(need_root)
+	@scripts/deps build run
+	@$(SUBMAKE) all
+	@scripts/run-tap --dir $(B)
+
+# One run-tests at the end, so that its closing line counts everything. The long programs come first.
+test: ## prove it: build, unit tests (plain and sanitized), race tests, simulation, smoke tests
+	$(need_root)
+	@scripts/deps build run test
+	@$(SUBMAKE) all unit-programs $(SIM_PROGRAM)
+	@$(SUBMAKE) unit-programs SAN=1 B=$(B)/asan
+	@$(SUBMAKE) race-programs TSAN=1 B=$(B)/tsan
+	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --jobs $(JOBS) \
+		$(if $(SIM_PROGRAM),"$(SIM_PROGRAM) --cases $(SIM_CASES)") $(SMOKE_TESTS) \
+		$(foreach t,$(RACE_TESTS),"setarch -R $(t:$(B)/%=$(B)/tsan/%)") \
+		$(UNIT_TESTS:$(B)/%=$(B)/asan/%) $(UNIT_TESTS)
+
+smoke: $(B)/wirecached $(B)/wirectl ## real clients against an appliance in a network namespace
+	$(need_root)
+	SMOKE_BUILD=$(abspath $(B)) scripts/run-tests $(SMOKE_TESTS)
+
+lint: ## check who includes whom, formatting, warnings of two compilers, scripts, spelling
+	@scripts/deps build test lint
+	@scripts/lint
+
+format: ## lay out the C sources as .clang-format says
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
 clean: ## remove everything built
 	rm -rf build
 

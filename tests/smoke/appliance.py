@@ -32,6 +32,7 @@ HOST6, WIRE6 = "fd77::1", "fd77::2"
 PORT = 11211
 START_DEADLINE_S = 60
 CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
 
 Test = collections.namedtuple("Test", "function appliance_only")
 TESTS = []
@@ -63,6 +64,11 @@ def must(*command, **options):
     done = run(*command, **options)
     assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}: {done.stdout.decode()}"
     return done.stdout
+
+
+def die_with_parent():
+    """In a child before exec: a test that is killed takes its server, and with it the namespace, along."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def enter_namespace():
@@ -153,7 +159,7 @@ class Appliance(Target):
             config.write(self.config_text())
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([f"{BUILD}/wirecached", "-c", self.config_path], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=subprocess.STDOUT)
+                                            stdout=log, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
 
     def start(self):
         self.launch()
@@ -214,7 +220,8 @@ class Memcached(Target):
             listen += ["-l", f"[{WIRE6}]"]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(["memcached", "-u", "root", *listen, "-p", str(PORT), "-U", str(PORT), "-m",
-                                             "128", "-c", "4096"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                             "128", "-c", "4096"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            preexec_fn=die_with_parent)
         self.wait_ready()
 
     def stop(self, by=signal.SIGTERM):
@@ -290,8 +297,9 @@ def trace_start():
         return None
     os.makedirs(directory, exist_ok=True)
     path = os.path.join(directory, os.path.basename(sys.argv[0]) + ".pcap")
-    return subprocess.Popen(["tcpdump", "-q", "-U", "-i", INTERFACE, "-w", path], stdin=subprocess.DEVNULL,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(["tcpdump", "-q", "-U", "-Z", "root", "-i", INTERFACE, "-w", path],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                            preexec_fn=die_with_parent)
 
 
 def run_one(number, case, target):

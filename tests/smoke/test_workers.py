@@ -1,0 +1,62 @@
+#!/usr/bin/python3
+"""Two workers on one CPU: both are used, and a key stored through one is seen through the other."""
+import appliance
+from appliance import exchange, fetched, store, test
+
+
+def connections_by_worker(target):
+    return [worker["connections"] for worker in target.json("worker", "show")["workers"]]
+
+
+@test(appliance_only=True)
+def connections_spread_over_both_workers(target):
+    streams = [target.connect() for _ in range(64)]
+    for stream in streams:
+        exchange(stream, b"get spread\r\n", b"END\r\n")
+    spread = connections_by_worker(target)
+    appliance.note(f"64 connections: {spread}")
+    assert len(spread) == 2 and min(spread) >= 8, spread
+    for stream in streams:
+        stream.close()
+
+
+@test(appliance_only=True)
+def key_stored_by_any_worker_is_seen_by_all(target):
+    streams = [target.connect() for _ in range(32)]
+    assert min(connections_by_worker(target)) > 0
+    for number, stream in enumerate(streams):
+        store(stream, b"by%d" % number, b"%d" % number)
+    for stream in streams:
+        for number in range(len(streams)):
+            exchange(stream, b"get by%d\r\n" % number, fetched(b"by%d" % number, b"%d" % number))
+    for stream in streams:
+        stream.close()
+
+
+@test(appliance_only=True)
+def counter_raised_over_both_workers_loses_nothing(target):
+    streams = [target.connect() for _ in range(32)]
+    store(streams[0], b"count", b"0")
+    for stream in streams:
+        stream.sendall(b"incr count 1\r\n" * 100)
+    answers = []
+    for stream in streams:
+        lines = []
+        while len(lines) < 100:
+            lines += appliance.read_until(stream, b"\r\n").split()
+        answers += [int(line) for line in lines]
+        stream.close()
+    assert sorted(answers) == list(range(1, len(streams) * 100 + 1))
+
+
+@test(appliance_only=True)
+def ping_and_both_families_work_with_two_queues(target):
+    for host in [appliance.WIRE4] + ([appliance.WIRE6] if appliance.ipv6_possible() else []):
+        appliance.must("ping", "-c", "10", "-i", "0.02", "-W", "5", host)
+        for _ in range(16):
+            with target.connect(host) as stream:
+                store(stream, b"two", b"queues")
+
+
+if __name__ == "__main__":
+    appliance.main({"workers": {"count": "2", "cpus": "0,0"}})
