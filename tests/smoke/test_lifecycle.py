@@ -58,7 +58,7 @@ def value_out_of_range_is_refused(_target):
 
 @test
 def unknown_section_is_refused(_target):
-    assert refused({"memroy": {"limit": "64m"}}, "memroy") == EXIT_CONFIGURATION
+    assert refused({"memoria": {"limit": "64m"}}, "memoria") == EXIT_CONFIGURATION
 
 
 @test
