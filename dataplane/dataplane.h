@@ -22,7 +22,8 @@
 #define DATAPLANE_NAME_MAX    32u
 
 enum dataplane_idle {
-	DATAPLANE_IDLE_ADAPTIVE, /* poll, then sleep: on the queue's interrupt where the port has one, else shortly */
+	DATAPLANE_IDLE_ADAPTIVE, /* poll, then sleep: on the queue's interrupt where the port has one, else
+	                            shortly */
 	DATAPLANE_IDLE_SPIN,     /* poll for ever */
 };
 
@@ -35,7 +36,8 @@ enum dataplane_hugepages {
 /* One port. Addresses in network byte order; a prefix of 0 means that the family is not configured. */
 struct dataplane_port_config {
 	char name[DATAPLANE_NAME_MAX];     /* section name in the configuration */
-	char device[DATAPLANE_DEVICE_MAX]; /* "0000:3b:00.0", or a vdev with arguments: "net_tap0,iface=wire0" */
+	char device[DATAPLANE_DEVICE_MAX]; /* "0000:3b:00.0", or a vdev with arguments: "net_tap0,iface=wire0"
+	                                    */
 	uint8_t addr4[4];
 	uint8_t gateway4[4]; /* zero: none */
 	uint8_t addr6[16];
@@ -51,24 +53,25 @@ struct dataplane_config {
 	struct dataplane_port_config ports[DATAPLANE_PORTS_MAX];
 	unsigned ports_len;
 
-	unsigned workers;                         /* 0: as many as fit the cpus and every port's queues */
-	int worker_cpus[DATAPLANE_WORKERS_MAX];   /* cpu of each worker; may repeat */
-	unsigned worker_cpus_len;                 /* 0: chosen, away from control_cpu where there are enough */
-	int control_cpu;                          /* -1: chosen */
+	unsigned workers;                       /* 0: as many as fit the cpus and every port's queues */
+	int worker_cpus[DATAPLANE_WORKERS_MAX]; /* cpu of each worker; may repeat */
+	unsigned worker_cpus_len;               /* 0: chosen, away from control_cpu where there are enough */
+	int control_cpu;                        /* -1: chosen */
 	enum dataplane_idle idle;
 	enum dataplane_hugepages hugepages;
-	unsigned mbufs_per_worker;                /* 0: computed from descriptors and workers */
-	char file_prefix[DATAPLANE_NAME_MAX];     /* of the EAL's runtime files: one per appliance on a host */
-	char eal_args[DATAPLANE_DEVICE_MAX];      /* appended to the EAL's arguments, for what has no option here */
+	unsigned mbufs_per_worker;            /* 0: computed from descriptors and workers */
+	char file_prefix[DATAPLANE_NAME_MAX]; /* of the EAL's runtime files: one per appliance on a host */
+	char
+	    eal_args[DATAPLANE_DEVICE_MAX]; /* appended to the EAL's arguments, for what has no option here */
 
-	uint16_t tcp_port, udp_port;              /* 0: off */
-	unsigned connections_max;                 /* over all workers */
-	unsigned syn_backlog_max;                 /* a worker */
-	size_t connection_memory_bytes;           /* a worker, all that TCP holds */
+	uint16_t tcp_port, udp_port;    /* 0: off */
+	unsigned connections_max;       /* over all workers */
+	unsigned syn_backlog_max;       /* a worker */
+	size_t connection_memory_bytes; /* a worker, all that TCP holds */
 	uint32_t rto_min_us, keepalive_idle_us;
 	uint32_t receive_buffer_bytes, send_buffer_bytes;
 
-	struct store_config store;                /* hash_key and now_s are filled in by dataplane_start() */
+	struct store_config store; /* hash_key and now_s are filled in by dataplane_start() */
 	bool flush_enabled;
 	unsigned verbosity;
 };
@@ -87,7 +90,8 @@ int dataplane_start(const struct dataplane_config *config, const char *program, 
 /* Stops workers, resets connections, closes ports, removes what the EAL made. */
 void dataplane_stop(struct dataplane *dataplane);
 
-/* ---- what is going on ------------------------------------------------------------------------------------------ */
+/* ---- what is going on
+ * ------------------------------------------------------------------------------------------ */
 
 /* A counter by name, for output by table: value at the time of the call. */
 struct dataplane_counter {
@@ -105,8 +109,8 @@ enum dataplane_group {
 };
 
 /*
- * Fills up to `room` counters, in the table's order, and returns how many there are. worker: an index, or -1 for the
- * sum over all workers.
+ * Fills up to `room` counters, in the table's order, and returns how many there are. worker: an index, or -1
+ * for the sum over all workers.
  */
 unsigned dataplane_counters(const struct dataplane *dataplane, enum dataplane_group group, int worker,
     struct dataplane_counter *out, unsigned room);
@@ -116,7 +120,7 @@ struct dataplane_worker_info {
 	unsigned lcore;
 	int cpu;
 	int node;
-	bool alive;           /* its loop counter moved within the last second, or it is asleep on purpose */
+	bool alive;            /* its loop counter moved within the last second, or it is asleep on purpose */
 	uint64_t cycles_total; /* TSC since start */
 	uint64_t cycles_busy;  /* in loops that found work */
 	uint32_t connections, half_open, time_wait;
@@ -135,19 +139,19 @@ struct dataplane_port_info {
 	int node;
 	unsigned queues;
 	uint16_t mtu;
-	const char *rss;            /* "hardware", "by the driver", "none": static text */
-	const char *offloads[12];   /* static names of what is in use, NULL ends */
+	const char *rss;          /* "hardware", "by the driver", "none": static text */
+	const char *offloads[12]; /* static names of what is in use, NULL ends */
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, rx_missed, rx_errors, tx_errors, rx_no_mbuf;
 };
 void dataplane_port_info(struct dataplane *dataplane, unsigned port, struct dataplane_port_info *info);
 
 struct dataplane_info {
 	unsigned workers, ports;
-	uint64_t started_s;    /* Unix time */
+	uint64_t started_s; /* Unix time */
 	uint32_t uptime_s;
 	uint64_t tsc_hz;
-	bool eal_hugepages;    /* packet memory lies on hugepages */
-	const char *idle;      /* static text */
+	bool eal_hugepages; /* packet memory lies on hugepages */
+	const char *idle;   /* static text */
 	char dpdk_version[DATAPLANE_NAME_MAX];
 	unsigned connections_max;
 	uint64_t curr_connections, total_connections, rejected_connections;

@@ -1,0 +1,270 @@
+/*
+ * Start and stop of the data plane, in order: EAL, ports found, store, packet memory, ports started, workers
+ * launched; and back. Snapshots for the control plane are in info.c, what the wire's `stats` answers in
+ * admin.c.
+ */
+#include "dataplane/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#define MBUF_CACHE 256u
+
+void
+dataplane_config_default(struct dataplane_config *config)
+{
+	memset(config, 0, sizeof(*config));
+	config->control_cpu = -1;
+	snprintf(config->file_prefix, sizeof(config->file_prefix), "wirecache");
+	config->tcp_port = 11211;
+	config->udp_port = 11211;
+	config->connections_max = 65536;
+	config->syn_backlog_max = 4096;
+	config->connection_memory_bytes = (size_t)512 << 20;
+	config->rto_min_us = 200000;
+	config->keepalive_idle_us = 60000000;
+	config->receive_buffer_bytes = 256 << 10;
+	config->send_buffer_bytes = 256 << 10;
+	config->flush_enabled = true;
+	store_config_default(&config->store);
+}
+
+/* ---- memory
+ * ---------------------------------------------------------------------------------------------------- */
+
+static int
+pools_create(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
+{
+	unsigned mbufs = dataplane_mbufs(&dataplane->config);
+
+	for (unsigned i = 0; i < dataplane->workers_len; i++) {
+		struct worker *worker = &dataplane->workers[i];
+		char name[RTE_MEMPOOL_NAMESIZE];
+
+		snprintf(name, sizeof(name), "worker-%u", i);
+		worker->pool =
+		    rte_pktmbuf_pool_create(name, mbufs, MBUF_CACHE, 0, DATAPLANE_MBUF_ROOM, worker->node);
+		if (!worker->pool) {
+			snprintf(error, DATAPLANE_ERROR_MAX,
+			    "no packet memory for worker %u on node %d (%u buffers of %zu B): reserve more "
+			    "hugepages "
+			    "there, or lower workers.mbufs",
+			    i, worker->node, mbufs, DATAPLANE_MBUF_BYTES);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int
+store_open(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
+{
+	struct store_config *config = &dataplane->config.store;
+	char why[STORE_ERROR_MAX];
+	int rc;
+
+	if (getrandom(config->hash_key, sizeof(config->hash_key), 0) != sizeof(config->hash_key))
+		return -EIO;
+	config->now_s = dataplane->shared.start_unix_s;
+	config->hugepages = dataplane->config.hugepages != DATAPLANE_HUGEPAGES_OFF;
+	config->threads_max = RTE_MAX(config->threads_max, dataplane->workers_len);
+	rc = store_create(config, &dataplane->store, why);
+	if (rc != 0)
+		snprintf(error, DATAPLANE_ERROR_MAX, "%s", why);
+	return rc;
+}
+
+/* ---- ports
+ * ----------------------------------------------------------------------------------------------------- */
+
+static int
+ports_find(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
+{
+	for (unsigned i = 0; i < dataplane->config.ports_len; i++) {
+		struct port *port = &dataplane->ports[i];
+		unsigned queues_max;
+		int rc = port_find(port, &dataplane->config.ports[i], &queues_max, error);
+
+		if (rc != 0)
+			return rc;
+		dataplane->ports_len++;
+		if (queues_max >= dataplane->workers_len)
+			continue;
+		if (dataplane->config.workers == 0 && dataplane->config.worker_cpus_len == 0) {
+			dataplane->workers_len = queues_max; /* the number was ours to choose */
+			continue;
+		}
+		snprintf(error, DATAPLANE_ERROR_MAX,
+		    "port %s: %s has %u queue pairs, but %u workers need one each: set workers.count to %u "
+		    "or less",
+		    port->config->name, port->config->device, queues_max, dataplane->workers_len, queues_max);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+ports_start(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
+{
+	struct rte_mempool *pools[DATAPLANE_WORKERS_MAX];
+
+	for (unsigned i = 0; i < dataplane->workers_len; i++)
+		pools[i] = dataplane->workers[i].pool;
+	for (unsigned i = 0; i < dataplane->ports_len; i++) {
+		int rc = port_start(&dataplane->ports[i], pools, dataplane->workers_len, error);
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* ---- workers
+ * --------------------------------------------------------------------------------------------------- */
+
+static int
+workers_create(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
+{
+	struct worker_shared *shared = &dataplane->shared;
+
+	/* Aligned, so that what one worker writes lies in no line of another. */
+	if (posix_memalign((void **)&dataplane->workers, RTE_CACHE_LINE_SIZE,
+	        dataplane->workers_len * sizeof(struct worker)) != 0)
+		return -ENOMEM;
+	memset(dataplane->workers, 0, dataplane->workers_len * sizeof(struct worker));
+	shared->workers = dataplane->workers;
+	shared->workers_len = dataplane->workers_len;
+	for (unsigned i = 0; i < dataplane->workers_len; i++) {
+		struct worker *worker = &dataplane->workers[i];
+		char name[RTE_RING_NAMESIZE];
+		int rc;
+
+		worker->shared = shared;
+		worker->index = i;
+		worker->lcore = i + 1;
+		worker->cpu = dataplane->cpus[i];
+		worker->node = (int)rte_lcore_to_socket_id(worker->lcore);
+		worker->epoll_fd = -1;
+		snprintf(name, sizeof(name), "mailbox-%u", i);
+		rc = mailbox_open(&worker->mailbox, name, worker->node);
+		if (rc != 0) {
+			snprintf(
+			    error, DATAPLANE_ERROR_MAX, "no mailbox for worker %u: %s", i, strerror(-rc));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int
+workers_launch(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
+{
+	dataplane->launched = true;
+	for (unsigned i = 0; i < dataplane->workers_len; i++)
+		rte_eal_remote_launch(worker_main, &dataplane->workers[i], dataplane->workers[i].lcore);
+	for (unsigned i = 0; i < dataplane->workers_len; i++) {
+		struct worker *worker = &dataplane->workers[i];
+
+		while (atomic_load_explicit(&worker->state, memory_order_acquire) == WORKER_STARTING)
+			usleep(1000);
+		if (worker->state == WORKER_FAILED) {
+			snprintf(error, DATAPLANE_ERROR_MAX, "%s", worker->error);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* ---- start and stop
+ * -------------------------------------------------------------------------------------------- */
+
+static int
+start_steps(struct dataplane *dataplane, const char *program, char error[DATAPLANE_ERROR_MAX])
+{
+	struct worker_shared *shared = &dataplane->shared;
+	int rc;
+
+	rc = eal_start(dataplane, program, error);
+	if (rc != 0)
+		return rc;
+	shared->start_tsc = rte_rdtsc();
+	shared->tsc_hz = rte_get_tsc_hz();
+	shared->start_unix_s = (uint32_t)time(NULL);
+	rc = ports_find(dataplane, error);
+	if (rc == 0)
+		rc = store_open(dataplane, error);
+	if (rc == 0)
+		rc = workers_create(dataplane, error);
+	if (rc == 0)
+		rc = pools_create(dataplane, error);
+	if (rc == 0)
+		rc = ports_start(dataplane, error);
+	if (rc != 0)
+		return rc;
+	shared->config = &dataplane->config;
+	shared->dataplane = dataplane;
+	shared->store = dataplane->store;
+	shared->ports = dataplane->ports;
+	shared->ports_len = dataplane->ports_len;
+	return workers_launch(dataplane, error);
+}
+
+int
+dataplane_start(const struct dataplane_config *config, const char *program, const char *version,
+    struct dataplane **out, char error[DATAPLANE_ERROR_MAX])
+{
+	struct dataplane *dataplane = calloc(1, sizeof(*dataplane));
+	int rc;
+
+	*out = NULL;
+	error[0] = '\0';
+	if (!dataplane) {
+		snprintf(error, DATAPLANE_ERROR_MAX, "no memory");
+		return -ENOMEM;
+	}
+	dataplane->config = *config;
+	dataplane->shared.version = version;
+	rc = start_steps(dataplane, program, error);
+	if (rc != 0) {
+		if (!error[0])
+			snprintf(error, DATAPLANE_ERROR_MAX, "start failed: %s", strerror(-rc));
+		dataplane_stop(dataplane);
+		return rc;
+	}
+	*out = dataplane;
+	return 0;
+}
+
+void
+dataplane_stop(struct dataplane *dataplane)
+{
+	atomic_store_explicit(&dataplane->shared.stop, true, memory_order_relaxed);
+	for (unsigned i = 0; dataplane->launched && i < dataplane->workers_len; i++) {
+		mailbox_wake(&dataplane->workers[i].mailbox);
+		rte_eal_wait_lcore(dataplane->workers[i].lcore);
+	}
+	for (unsigned i = 0; i < dataplane->ports_len; i++)
+		port_stop(&dataplane->ports[i]);
+	for (unsigned i = 0; dataplane->workers && i < dataplane->workers_len; i++) {
+		rte_mempool_free(dataplane->workers[i].pool);
+		if (dataplane->workers[i].mailbox.ring)
+			mailbox_close(&dataplane->workers[i].mailbox);
+	}
+	if (dataplane->store)
+		store_destroy(dataplane->store);
+	eal_stop(dataplane);
+	free(dataplane->workers);
+	free(dataplane);
+}
+
+const struct store *
+dataplane_store(const struct dataplane *dataplane)
+{
+	return dataplane->store;
+}

@@ -1,0 +1,127 @@
+/*
+ * What a worker does when nothing comes (design decision 10). spin: poll for ever. adaptive: poll a little
+ * longer, since the next packet is most likely soon, then sleep: until a queue's descriptor says that packets
+ * are there, where the driver has one, and otherwise for naps that grow from IDLE_NAP_MIN_US to
+ * IDLE_NAP_MAX_US.
+ *
+ * The caps keep what is promised: with naps of 400 us and about 5 us a wake-up an idle worker costs 1-2 % of
+ * a core, and the first packet waits less than a millisecond.
+ */
+#include "dataplane/worker.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <rte_ethdev.h>
+#include <rte_pause.h>
+
+#define IDLE_POLL_US    50u     /* polling goes on for this long after the last packet */
+#define IDLE_SLEEP_US   100000u /* longest sleep when a queue wakes us */
+#define IDLE_NAP_MIN_US 20u
+#define IDLE_NAP_MAX_US 400u
+
+static int
+watch(struct worker *worker, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+int
+idle_open(struct worker *worker)
+{
+	int rc;
+
+	worker->nap_us = IDLE_NAP_MIN_US;
+	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (worker->epoll_fd < 0)
+		return -errno;
+	rc = watch(worker, worker->mailbox.wake_fd);
+	if (rc != 0)
+		return rc;
+	worker->queue_wakes = true;
+	for (unsigned i = 0; i < worker->shared->ports_len; i++) {
+		int fd = port_rx_fd(&worker->shared->ports[i], worker->index);
+
+		if (fd < 0 || watch(worker, fd) != 0)
+			worker->queue_wakes = false;
+	}
+	return 0;
+}
+
+void
+idle_close(struct worker *worker)
+{
+	if (worker->epoll_fd > 0)
+		close(worker->epoll_fd);
+	worker->epoll_fd = -1;
+}
+
+/* Asks the drivers that need it to signal the next packet; false if one has packets or cannot. */
+static bool
+queues_arm(const struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->shared->ports_len; i++) {
+		int rc = rte_eth_dev_rx_intr_enable(worker->tx[i].port_id, worker->index);
+
+		if (rc != 0 && rc != -ENOTSUP)
+			return false;
+		if (rte_eth_rx_queue_count(worker->tx[i].port_id, worker->index) > 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+queues_disarm(const struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->shared->ports_len; i++)
+		rte_eth_dev_rx_intr_disable(worker->tx[i].port_id, worker->index);
+}
+
+static void
+sleep_until_work(struct worker *worker)
+{
+	uint64_t sleep_us = RTE_MIN(net_poll(worker->net), (uint64_t)IDLE_SLEEP_US);
+	struct timespec timeout = {0};
+	struct epoll_event event;
+
+	net_flush(worker->net);
+	if (worker->tx[0].len || sleep_us == 0)
+		return;
+	if (!worker->queue_wakes) {
+		sleep_us = RTE_MIN(sleep_us, (uint64_t)worker->nap_us);
+		worker->nap_us = RTE_MIN(worker->nap_us * 2, IDLE_NAP_MAX_US);
+	}
+	timeout.tv_nsec = (long)sleep_us * 1000;
+	if (!mailbox_sleep_begin(&worker->mailbox))
+		return;
+	store_offline(worker->store);
+	if (!worker->queue_wakes || queues_arm(worker)) {
+		worker->counters.sleeps++;
+		epoll_pwait2(worker->epoll_fd, &event, 1, &timeout, NULL);
+	}
+	if (worker->queue_wakes)
+		queues_disarm(worker);
+	store_quiesce(worker->store, worker->clock.unix_s);
+	mailbox_sleep_end(&worker->mailbox);
+}
+
+void
+idle_pass(struct worker *worker, bool worked)
+{
+	if (worked) {
+		worker->idle_since_us = 0;
+		worker->nap_us = IDLE_NAP_MIN_US;
+		return;
+	}
+	if (worker->idle_since_us == 0)
+		worker->idle_since_us = RTE_MAX(worker->clock.now_us, (uint64_t)1);
+	if (worker->shared->config->idle == DATAPLANE_IDLE_SPIN ||
+	    worker->clock.now_us - worker->idle_since_us < IDLE_POLL_US) {
+		rte_pause();
+		return;
+	}
+	sleep_until_work(worker);
+}

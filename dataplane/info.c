@@ -1,0 +1,240 @@
+/*
+ * Snapshots for the control plane: counters by table, and what workers, ports and the process are doing.
+ * Reads only; whatever is read is one aligned 64-bit load of a counter that has one writer.
+ */
+#include "dataplane/internal.h"
+
+#include <stdio.h>
+#include <rte_ethdev.h>
+#include <rte_version.h>
+
+#define ALIVE_SECONDS 1u
+
+/* ---- counters by table
+ * ----------------------------------------------------------------------------------------- */
+
+struct counter_row {
+	const char *name;
+	const char *help;
+	size_t offset;
+};
+
+static const struct counter_row worker_rows[] = {
+#define WORKER_COUNTER(name, help) {#name, help, offsetof(struct worker_counters, name)},
+#include "dataplane/worker.def"
+#undef WORKER_COUNTER
+};
+
+static const struct counter_row net_rows[] = {
+#define NET_COUNTER(name, help) {#name, help, offsetof(struct net_counters, name)},
+#define NET_DROP(name, help)    {"drop_" #name, help, offsetof(struct net_counters, drop_##name)},
+#include "dataplane/net/drops.def"
+#undef NET_COUNTER
+#undef NET_DROP
+};
+
+static const struct counter_row request_rows[] = {
+#define SERVE_COUNTER(name, help) {#name, help, offsetof(struct serve_counters, name)},
+#include "dataplane/counters.def"
+#undef SERVE_COUNTER
+};
+
+static const struct counter_table {
+	const struct counter_row *rows;
+	unsigned len;
+} counter_tables[DATAPLANE_GROUPS] = {
+    [DATAPLANE_GROUP_WORKER] = {worker_rows, RTE_DIM(worker_rows)},
+    [DATAPLANE_GROUP_NET] = {net_rows, RTE_DIM(net_rows)},
+    [DATAPLANE_GROUP_REQUEST] = {request_rows, RTE_DIM(request_rows)},
+};
+
+static const void *
+worker_group(const struct worker *worker, enum dataplane_group group)
+{
+	switch (group) {
+	case DATAPLANE_GROUP_WORKER:
+		return &worker->counters;
+	case DATAPLANE_GROUP_NET:
+		return net_counters(worker->net);
+	default:
+		return serve_counters(worker->serve);
+	}
+}
+
+/* Relaxed: a figure may be a loop old, but is never torn. */
+static uint64_t
+counter_load(const void *group, size_t offset)
+{
+	return __atomic_load_n((const uint64_t *)((const char *)group + offset), __ATOMIC_RELAXED);
+}
+
+unsigned
+dataplane_counters(const struct dataplane *dataplane, enum dataplane_group group, int worker,
+    struct dataplane_counter *out, unsigned room)
+{
+	const struct counter_table *table = &counter_tables[group];
+	unsigned first = worker < 0 ? 0 : (unsigned)worker;
+	unsigned last = worker < 0 ? dataplane->workers_len : first + 1;
+
+	for (unsigned row = 0; row < table->len && row < room; row++) {
+		out[row] = (struct dataplane_counter){table->rows[row].name, table->rows[row].help, 0};
+		for (unsigned i = first; i < last; i++)
+			out[row].value += counter_load(
+			    worker_group(&dataplane->workers[i], group), table->rows[row].offset);
+	}
+	return table->len;
+}
+
+static void
+counters_add(void *sum, const void *group, size_t bytes)
+{
+	for (size_t offset = 0; offset < bytes; offset += sizeof(uint64_t))
+		*(uint64_t *)((char *)sum + offset) += counter_load(group, offset);
+}
+
+void
+figures_sum(const struct dataplane *dataplane, struct figures_counters *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned i = 0; i < dataplane->workers_len; i++) {
+		const struct worker *worker = &dataplane->workers[i];
+
+		counters_add(&sum->serve, serve_counters(worker->serve), sizeof(sum->serve));
+		counters_add(&sum->worker, &worker->counters, sizeof(sum->worker));
+	}
+	store_counters_sum(dataplane->store, &sum->store);
+}
+
+/* ---- workers, ports, process
+ * ----------------------------------------------------------------------------------- */
+
+void
+dataplane_worker_info(struct dataplane *dataplane, unsigned index, struct dataplane_worker_info *info)
+{
+	const struct worker *worker = &dataplane->workers[index];
+	uint64_t heartbeat_tsc = atomic_load_explicit(&worker->heartbeat_tsc, memory_order_relaxed);
+	uint64_t now_tsc = rte_rdtsc();
+	struct tcp_usage usage;
+
+	tcp_usage(net_tcp(worker->net), &usage);
+	*info = (struct dataplane_worker_info){
+	    .index = index,
+	    .lcore = worker->lcore,
+	    .cpu = worker->cpu,
+	    .node = worker->node,
+	    /* Sleeps are shorter than a second, so a silent second means a loop that does not come round. */
+	    .alive = (int64_t)(now_tsc - heartbeat_tsc) < (int64_t)(ALIVE_SECONDS * dataplane->shared.tsc_hz),
+	    .cycles_total = now_tsc - dataplane->shared.start_tsc,
+	    .cycles_busy = counter_load(&worker->counters, offsetof(struct worker_counters, cycles_busy)),
+	    .connections = usage.connections,
+	    .half_open = usage.half_open,
+	    .time_wait = usage.time_wait,
+	    .connection_memory_bytes = usage.memory_bytes,
+	    .mbufs_free = rte_mempool_avail_count(worker->pool),
+	    .mbufs_total = worker->pool->size,
+	};
+}
+
+void
+dataplane_port_info(struct dataplane *dataplane, unsigned index, struct dataplane_port_info *info)
+{
+	port_info(&dataplane->ports[index], info);
+}
+
+void
+dataplane_info(struct dataplane *dataplane, struct dataplane_info *info)
+{
+	struct figures_counters sum;
+
+	figures_sum(dataplane, &sum);
+	*info = (struct dataplane_info){
+	    .workers = dataplane->workers_len,
+	    .ports = dataplane->ports_len,
+	    .started_s = dataplane->shared.start_unix_s,
+	    .uptime_s = (uint32_t)((rte_rdtsc() - dataplane->shared.start_tsc) / dataplane->shared.tsc_hz),
+	    .tsc_hz = dataplane->shared.tsc_hz,
+	    .eal_hugepages = dataplane->eal_hugepages,
+	    .idle = dataplane->config.idle == DATAPLANE_IDLE_SPIN ? "spin" : "adaptive",
+	    .connections_max = dataplane->config.connections_max,
+	    .curr_connections = atomic_load_explicit(&dataplane->shared.connections, memory_order_relaxed),
+	    .total_connections = sum.worker.connections_accepted,
+	    .rejected_connections = sum.worker.connections_refused,
+	};
+	snprintf(info->dpdk_version, sizeof(info->dpdk_version), "%s", rte_version());
+}
+
+/* ---- findings
+ * -------------------------------------------------------------------------------------------------- */
+
+struct findings {
+	struct dataplane_finding *out;
+	unsigned room, len;
+};
+
+static __attribute__((format(printf, 3, 4))) void
+finding_add(struct findings *findings, bool failing, const char *format, ...)
+{
+	va_list list;
+
+	if (findings->len == findings->room)
+		return;
+	findings->out[findings->len].failing = failing;
+	va_start(list, format);
+	vsnprintf(findings->out[findings->len].text, sizeof(findings->out[0].text), format, list);
+	va_end(list);
+	findings->len++;
+}
+
+static void
+findings_of_memory(struct dataplane *dataplane, struct findings *findings)
+{
+	struct store_info store;
+
+	store_info_get(dataplane->store, &store);
+	if (dataplane->config.store.hugepages && !store.hugepages)
+		finding_add(findings, false,
+		    "the store lies on normal pages: reserve %zu hugepages of 2 MB (scripts/hugepages) and "
+		    "restart",
+		    store.limit_bytes >> 21);
+	if (dataplane->config.store.nodes_len && !store.bound)
+		finding_add(findings, false,
+		    "the store is not bound to its NUMA nodes: the kernel refused; check memory.nodes "
+		    "against numactl -H");
+	if (!dataplane->eal_hugepages && dataplane->config.hugepages != DATAPLANE_HUGEPAGES_OFF)
+		finding_add(findings, false,
+		    "packet memory lies on normal pages: reserve %u MB of hugepages (scripts/hugepages) and "
+		    "restart",
+		    (unsigned)((uint64_t)dataplane_mbufs(&dataplane->config) * DATAPLANE_MBUF_BYTES *
+		                   dataplane->workers_len >>
+		               20) +
+		        64);
+}
+
+unsigned
+dataplane_findings(struct dataplane *dataplane, struct dataplane_finding *out, unsigned room)
+{
+	struct findings findings = {.out = out, .room = room};
+	struct dataplane_worker_info worker;
+	struct dataplane_port_info port;
+
+	for (unsigned i = 0; i < dataplane->workers_len; i++) {
+		dataplane_worker_info(dataplane, i, &worker);
+		if (!worker.alive)
+			finding_add(&findings, true,
+			    "worker %u on cpu %d has not come round for a second: see what else runs on that "
+			    "cpu",
+			    i, worker.cpu);
+		if (worker.mbufs_free < worker.mbufs_total / 16)
+			finding_add(&findings, false,
+			    "worker %u has %u of %u packet buffers left: raise workers.mbufs", i,
+			    worker.mbufs_free, worker.mbufs_total);
+	}
+	for (unsigned i = 0; i < dataplane->ports_len; i++) {
+		port_info(&dataplane->ports[i], &port);
+		if (!port.link_up)
+			finding_add(&findings, true, "port %s (%s) has no link: check its cable, or its peer",
+			    port.name, port.device);
+	}
+	findings_of_memory(dataplane, &findings);
+	return findings.len;
+}

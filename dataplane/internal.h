@@ -1,0 +1,55 @@
+/*
+ * struct dataplane, for the files that make it up: dataplane.c (start and stop), eal.c (EAL arguments),
+ * info.c (snapshots for the control plane) and admin.c (stats on the wire).
+ */
+#ifndef WIRECACHE_DATAPLANE_INTERNAL_H
+#define WIRECACHE_DATAPLANE_INTERNAL_H
+
+#include <rte_spinlock.h>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/port.h"
+#include "dataplane/worker.h"
+
+/* Counters of all workers added up. */
+struct figures_counters {
+	struct serve_counters serve;
+	struct store_counters store;
+	struct worker_counters worker;
+};
+
+struct dataplane {
+	struct dataplane_config config;
+	struct worker_shared shared;
+	struct worker *workers;
+	unsigned workers_len;
+	struct port ports[DATAPLANE_PORTS_MAX];
+	unsigned ports_len;
+	struct store *store;
+	bool eal_started;
+	bool eal_hugepages;
+	bool launched;
+	int cpus[DATAPLANE_WORKERS_MAX]; /* of the workers */
+	char runtime_dir[DATAPLANE_DEVICE_MAX];
+	rte_spinlock_t baseline_lock;
+	struct figures_counters baseline; /* subtracted by stats since the last `stats reset` */
+};
+
+/*
+ * Chooses the cpus of control thread and workers and whether hugepages serve, then starts the EAL with the
+ * ports' devices. 0 or negative errno with a sentence.
+ */
+int eal_start(struct dataplane *dataplane, const char *program, char error[DATAPLANE_ERROR_MAX]);
+/* Ends it and removes its runtime files. */
+void eal_stop(struct dataplane *dataplane);
+
+/* Sums over all workers, since the start. Any thread. */
+void figures_sum(const struct dataplane *dataplane, struct figures_counters *sum);
+
+/* mbufs of one worker's pool. */
+unsigned dataplane_mbufs(const struct dataplane_config *config);
+/* Bytes that one mbuf takes of the pool, and its data room. */
+#define DATAPLANE_MBUF_ROOM  (2048u + RTE_PKTMBUF_HEADROOM)
+#define DATAPLANE_MBUF_BYTES (DATAPLANE_MBUF_ROOM + sizeof(struct rte_mbuf) + 2u * RTE_CACHE_LINE_SIZE)
+
+#endif

@@ -1,0 +1,336 @@
+/*
+ * Serving over TCP: between the connections of net/ and the sessions of serve. A connection gets its session
+ * with its first bytes, so that one which says nothing costs nothing here.
+ *
+ * The context of a connection is the session's address; its lowest bit remembers that the peer has closed
+ * while a reply was suspended, so that the connection ends after it.
+ */
+#include "dataplane/worker.h"
+
+#include <stdlib.h>
+
+#define CONTEXT_PEER_CLOSED ((uintptr_t)1)
+
+/* Values from this size on leave from where they lie: below it a copy is cheaper than a pin and its release.
+ */
+#define VALUE_PIN_BYTES 4096u
+
+static const char too_many_connections[] = "ERROR Too many open connections\r\n";
+
+struct tcp_sink {
+	struct serve_sink base;
+	struct worker *worker;
+	struct tcp_conn *conn;
+};
+
+static struct serve_session *
+context_session(void *context)
+{
+	return (struct serve_session *)((uintptr_t)context & ~CONTEXT_PEER_CLOSED);
+}
+
+static bool
+context_peer_closed(void *context)
+{
+	return ((uintptr_t)context & CONTEXT_PEER_CLOSED) != 0;
+}
+
+/* ---- the sink
+ * -------------------------------------------------------------------------------------------------- */
+
+static uint8_t *
+sink_reserve(struct serve_sink *base, uint32_t len)
+{
+	return tcp_send_reserve(((struct tcp_sink *)base)->conn, len);
+}
+
+static void
+sink_commit(struct serve_sink *base, uint32_t len)
+{
+	struct tcp_sink *sink = (struct tcp_sink *)base;
+
+	sink->worker->counters.bytes_written += len;
+	tcp_send_commit(sink->conn, len);
+}
+
+static uint32_t
+sink_room(struct serve_sink *base)
+{
+	return tcp_send_room(((struct tcp_sink *)base)->conn);
+}
+
+static bool
+value_refs_grow(struct worker *worker)
+{
+	struct value_ref *refs = calloc(WORKER_VALUE_REFS, sizeof(*refs));
+
+	if (!refs)
+		return false;
+	/* The first of each batch links the batches, so that they can be freed: it is never handed out. */
+	for (unsigned i = 1; i < WORKER_VALUE_REFS; i++) {
+		refs[i].next_free = worker->value_refs_free;
+		worker->value_refs_free = &refs[i];
+	}
+	refs[0].next_free = worker->value_ref_batches;
+	worker->value_ref_batches = refs;
+	return true;
+}
+
+static struct value_ref *
+value_ref_take(struct worker *worker, const struct store_view *view)
+{
+	struct value_ref *ref;
+
+	if (!worker->value_refs_free && !value_refs_grow(worker))
+		return NULL;
+	ref = worker->value_refs_free;
+	worker->value_refs_free = ref->next_free;
+	if (store_pin(worker->store, view, &ref->pin)) {
+		ref->pieces = 0;
+		return ref;
+	}
+	ref->next_free = worker->value_refs_free;
+	worker->value_refs_free = ref;
+	return NULL;
+}
+
+static void
+value_ref_put(struct worker *worker, struct value_ref *ref)
+{
+	store_unpin(worker->store, ref->pin);
+	ref->next_free = worker->value_refs_free;
+	worker->value_refs_free = ref;
+}
+
+static void
+app_release(void *app, uint64_t cookie)
+{
+	struct value_ref *ref = (struct value_ref *)(uintptr_t)cookie;
+
+	if (--ref->pieces == 0)
+		value_ref_put(app, ref);
+}
+
+static bool
+value_copy(struct tcp_sink *sink, const struct store_view *view)
+{
+	const uint8_t *bytes;
+	uint32_t n;
+
+	for (uint32_t offset = 0; offset < view->value_bytes; offset += n) {
+		n = store_view_span(sink->worker->shared->store, view, offset, &bytes);
+		if (n == 0 || tcp_send(sink->conn, bytes, n) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+value_refer(struct tcp_sink *sink, const struct store_view *view, struct value_ref *ref)
+{
+	const uint8_t *bytes;
+	bool ok = true;
+	uint32_t n;
+
+	ref->pieces = 1; /* ours, so that a release from inside cannot end it early */
+	for (uint32_t offset = 0; ok && offset < view->value_bytes; offset += n) {
+		n = store_view_span(sink->worker->shared->store, view, offset, &bytes);
+		ok = n != 0 && tcp_send_ref(sink->conn, bytes, n, (uint64_t)(uintptr_t)ref) == 0;
+		if (ok)
+			ref->pieces++;
+	}
+	app_release(sink->worker, (uint64_t)(uintptr_t)ref);
+	return ok;
+}
+
+static bool
+sink_value(struct serve_sink *base, const struct store_view *view)
+{
+	struct tcp_sink *sink = (struct tcp_sink *)base;
+	struct value_ref *ref;
+
+	sink->worker->counters.bytes_written += view->value_bytes;
+	if (view->value_bytes < VALUE_PIN_BYTES)
+		return value_copy(sink, view);
+	ref = value_ref_take(sink->worker, view);
+	if (!ref) {
+		sink->worker->counters.values_copied++;
+		return value_copy(sink, view);
+	}
+	sink->worker->counters.values_pinned++;
+	return value_refer(sink, view, ref);
+}
+
+struct tcp_sink *
+tcp_sink_create(struct worker *worker)
+{
+	struct tcp_sink *sink = calloc(1, sizeof(*sink));
+
+	if (!sink)
+		return NULL;
+	sink->base.reserve = sink_reserve;
+	sink->base.commit = sink_commit;
+	sink->base.value = sink_value;
+	sink->base.room = sink_room;
+	sink->worker = worker;
+	return sink;
+}
+
+void
+tcp_sink_destroy(struct tcp_sink *sink)
+{
+	struct value_ref *batch;
+
+	if (!sink)
+		return;
+	while ((batch = sink->worker->value_ref_batches)) {
+		sink->worker->value_ref_batches = batch->next_free;
+		free(batch);
+	}
+	sink->worker->value_refs_free = NULL;
+	free(sink);
+}
+
+/* ---- what TCP calls
+ * -------------------------------------------------------------------------------------------- */
+
+static void *
+app_accepted(void *app, struct tcp_conn *conn, bool *refuse)
+{
+	struct worker *worker = app;
+	struct worker_shared *shared = worker->shared;
+	unsigned open = atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
+
+	worker->counters.connections_accepted++;
+	if (unlikely(open >= shared->config->connections_max)) {
+		worker->counters.connections_refused++;
+		/* Nothing to do if it fails: the connection closes all the same. */
+		if (tcp_send(conn, too_many_connections, sizeof(too_many_connections) - 1) == 0)
+			tcp_close(conn);
+		else
+			tcp_abort(conn);
+	}
+	return NULL;
+}
+
+/* Feeds a session and acts on how it ended. Returns what was consumed; *full: the reply waits for room. */
+static uint32_t
+feed(struct worker *worker, struct tcp_conn *conn, struct serve_session *session, const uint8_t *bytes,
+    uint32_t len, bool *full)
+{
+	uint32_t consumed = 0;
+
+	*full = false;
+	worker->tcp_sink->conn = conn;
+	switch (serve_bytes(session, bytes, len, &worker->tcp_sink->base, &consumed)) {
+	case SERVE_GO_ON:
+		break;
+	case SERVE_FULL:
+		*full = true;
+		worker->counters.bytes_read += consumed;
+		return consumed;
+	case SERVE_CLOSE:
+		tcp_close(conn);
+		break;
+	case SERVE_ABORT:
+		worker->counters.sessions_no_memory++;
+		tcp_abort(conn);
+		break;
+	}
+	worker->counters.bytes_read += len;
+	return len;
+}
+
+static uint32_t
+app_received(void *app, struct tcp_conn *conn, void *context, const uint8_t *bytes, uint32_t len)
+{
+	struct worker *worker = app;
+	struct serve_session *session = context_session(context);
+	bool full;
+
+	if (unlikely(!session)) {
+		session = serve_session_open(worker->serve);
+		if (!session) {
+			worker->counters.sessions_no_memory++;
+			tcp_abort(conn);
+			return len;
+		}
+		tcp_set_context(conn, session);
+	}
+	return feed(worker, conn, session, bytes, len, &full);
+}
+
+/*
+ * Goes on with a reply that was suspended for want of room, if there is one: harmless when a request is only
+ * incomplete. Returns false while the reply waits again.
+ */
+static bool
+finish_reply(struct worker *worker, struct tcp_conn *conn, struct serve_session *session)
+{
+	bool full = false;
+
+	if (session && serve_session_busy(session))
+		feed(worker, conn, session, NULL, 0, &full);
+	return !full;
+}
+
+/* Half-close: what was asked is answered, then our side ends too. */
+static void
+app_peer_closed(void *app, struct tcp_conn *conn, void *context)
+{
+	if (finish_reply(app, conn, context_session(context)))
+		tcp_close(conn);
+	else
+		tcp_set_context(conn, (void *)((uintptr_t)context | CONTEXT_PEER_CLOSED));
+}
+
+static void
+app_writable(void *app, struct tcp_conn *conn, void *context)
+{
+	if (!finish_reply(app, conn, context_session(context)))
+		return;
+	if (context_peer_closed(context))
+		tcp_close(conn);
+	else
+		tcp_resume(conn);
+}
+
+static void
+app_closed(void *app, struct tcp_conn *conn, void *context, enum tcp_close_reason reason)
+{
+	struct worker *worker = app;
+	struct serve_session *session = context_session(context);
+
+	if (session)
+		serve_session_close(session);
+	worker->counters.connections_closed++;
+	atomic_fetch_sub_explicit(&worker->shared->connections, 1, memory_order_relaxed);
+}
+
+static void
+app_peek(void *app, const uint8_t *bytes, uint32_t len)
+{
+	serve_peek(((struct worker *)app)->serve, bytes, len);
+}
+
+static void
+app_peeked(void *app)
+{
+	serve_peeked(((struct worker *)app)->serve);
+}
+
+void
+tcp_app_fill(struct tcp_app *app, struct worker *worker)
+{
+	*app = (struct tcp_app){
+	    .app = worker,
+	    .accepted = app_accepted,
+	    .received = app_received,
+	    .peer_closed = app_peer_closed,
+	    .writable = app_writable,
+	    .closed = app_closed,
+	    .release = app_release,
+	    .peek = app_peek,
+	    .peeked = app_peeked,
+	};
+}

@@ -1,0 +1,236 @@
+/*
+ * Serving over UDP: the frame header, one message a request, replies of several datagrams.
+ *
+ * A burst is served in stages: all requests are peeked at (hash, prefetch the bucket), then the items are
+ * prefetched, then each is answered. A reply is built in packet memory of its own, as many datagrams as it
+ * takes; their headers can be finished only at the end, when the total is known.
+ */
+#include "dataplane/worker.h"
+
+#include <stdlib.h>
+#include <rte_prefetch.h>
+
+#include "dataplane/proto/udp_frame.h"
+
+/* A reply longer than this many datagrams is dropped: 1 MiB and a little, so that one request cannot drain
+ * the pool. */
+#define REPLY_DATAGRAMS_MAX 1024u
+
+struct udp_sink {
+	struct serve_sink base;
+	struct worker *worker;
+	const struct net_flow *flow;
+	struct proto_udp_frame frame; /* of the request; then of each datagram of the reply */
+	uint16_t datagrams_len;
+	bool failed;        /* no packet memory, or too long: nothing is sent */
+	uint16_t last_used; /* payload bytes in the last datagram */
+	uint8_t *reserved;  /* what reserve() returned */
+	struct rte_mbuf *datagrams[REPLY_DATAGRAMS_MAX];
+	uint8_t scratch[SERVE_RESERVE_MAX]; /* for a piece that spans datagrams */
+	uint8_t request[WORKER_SCRATCH];    /* a request that lies in several mbufs */
+};
+
+/* ---- the sink
+ * -------------------------------------------------------------------------------------------------- */
+
+static bool
+datagram_add(struct udp_sink *sink)
+{
+	struct rte_mbuf *m;
+
+	if (sink->failed)
+		return false;
+	m = sink->datagrams_len < REPLY_DATAGRAMS_MAX ? rte_pktmbuf_alloc(sink->worker->pool) : NULL;
+	if (unlikely(!m)) {
+		sink->failed = true;
+		return false;
+	}
+	m->data_off = NET_HEADROOM;
+	m->data_len = PROTO_UDP_HEADER_BYTES;
+	sink->datagrams[sink->datagrams_len++] = m;
+	sink->last_used = 0;
+	return true;
+}
+
+static inline uint8_t *
+datagram_tail(const struct udp_sink *sink)
+{
+	return rte_pktmbuf_mtod(sink->datagrams[sink->datagrams_len - 1], uint8_t *) +
+	       PROTO_UDP_HEADER_BYTES + sink->last_used;
+}
+
+static bool
+reply_append(struct udp_sink *sink, const uint8_t *bytes, uint32_t len)
+{
+	while (len) {
+		uint32_t n;
+
+		if ((sink->datagrams_len == 0 || sink->last_used == PROTO_UDP_PAYLOAD_MAX) &&
+		    !datagram_add(sink))
+			return false;
+		n = RTE_MIN(len, PROTO_UDP_PAYLOAD_MAX - sink->last_used);
+		memcpy(datagram_tail(sink), bytes, n);
+		sink->last_used += n;
+		bytes += n;
+		len -= n;
+		sink->datagrams[sink->datagrams_len - 1]->data_len = PROTO_UDP_HEADER_BYTES + sink->last_used;
+	}
+	return true;
+}
+
+/* In place when it fits the last datagram, else in the scratch. */
+static uint8_t *
+sink_reserve(struct serve_sink *base, uint32_t len)
+{
+	struct udp_sink *sink = (struct udp_sink *)base;
+
+	if (unlikely(sink->datagrams_len == 0 && !datagram_add(sink)))
+		return NULL;
+	if (unlikely(sink->failed))
+		return NULL;
+	sink->reserved = len <= PROTO_UDP_PAYLOAD_MAX - sink->last_used ? datagram_tail(sink) : sink->scratch;
+	return sink->reserved;
+}
+
+static void
+sink_commit(struct serve_sink *base, uint32_t len)
+{
+	struct udp_sink *sink = (struct udp_sink *)base;
+
+	if (unlikely(sink->reserved == sink->scratch)) {
+		reply_append(sink, sink->scratch, len);
+		return;
+	}
+	sink->last_used += len;
+	sink->datagrams[sink->datagrams_len - 1]->data_len = PROTO_UDP_HEADER_BYTES + sink->last_used;
+}
+
+static bool
+sink_value(struct serve_sink *base, const struct store_view *view)
+{
+	struct udp_sink *sink = (struct udp_sink *)base;
+	const uint8_t *bytes;
+	uint32_t n;
+
+	for (uint32_t offset = 0; offset < view->value_bytes; offset += n) {
+		n = store_view_span(sink->worker->shared->store, view, offset, &bytes);
+		if (n == 0 || !reply_append(sink, bytes, n))
+			return false;
+	}
+	return true;
+}
+
+/* A message cannot wait: there is always room, and one that grows too long is dropped as a whole. */
+static uint32_t
+sink_room(struct serve_sink *base)
+{
+	return UINT32_MAX;
+}
+
+struct udp_sink *
+udp_sink_create(struct worker *worker)
+{
+	struct udp_sink *sink = calloc(1, sizeof(*sink));
+
+	if (!sink)
+		return NULL;
+	sink->base.reserve = sink_reserve;
+	sink->base.commit = sink_commit;
+	sink->base.value = sink_value;
+	sink->base.room = sink_room;
+	sink->worker = worker;
+	return sink;
+}
+
+void
+udp_sink_destroy(struct udp_sink *sink)
+{
+	free(sink);
+}
+
+/* ---- requests
+ * -------------------------------------------------------------------------------------------------- */
+
+static void
+reply_send(struct udp_sink *sink)
+{
+	struct worker *worker = sink->worker;
+	uint16_t total = sink->datagrams_len;
+
+	if (unlikely(sink->failed)) {
+		worker->counters.udp_reply_dropped++;
+		rte_pktmbuf_free_bulk(sink->datagrams, total);
+		return;
+	}
+	sink->frame.total = total;
+	for (uint16_t i = 0; i < total; i++) {
+		struct rte_mbuf *m = sink->datagrams[i];
+
+		sink->frame.sequence = i;
+		proto_udp_write(rte_pktmbuf_mtod(m, uint8_t *), &sink->frame);
+		m->pkt_len = m->data_len;
+		worker->counters.bytes_written += m->data_len;
+		net_udp_output(worker->net, sink->flow, m);
+	}
+}
+
+/* The payload as contiguous bytes; a scattered or reassembled one is copied together. */
+static const uint8_t *
+request_bytes(struct udp_sink *sink, const struct rte_mbuf *m)
+{
+	if (likely(m->nb_segs == 1))
+		return rte_pktmbuf_mtod(m, const uint8_t *);
+	return rte_pktmbuf_read(m, 0, RTE_MIN(m->pkt_len, WORKER_SCRATCH), sink->request);
+}
+
+/* Commands of one datagram are messages of their own, all with its request id. */
+static void
+serve_one(struct udp_sink *sink, const struct net_udp_rx *rx)
+{
+	struct worker *worker = sink->worker;
+	const uint8_t *bytes = request_bytes(sink, rx->m);
+	uint32_t len = RTE_MIN(rx->m->pkt_len, WORKER_SCRATCH);
+	uint32_t used;
+	bool more;
+
+	if (!bytes || !proto_udp_read(bytes, len, &sink->frame)) {
+		worker->counters.udp_malformed++;
+		return;
+	}
+	worker->counters.bytes_read += len;
+	sink->flow = &rx->flow;
+	bytes += PROTO_UDP_HEADER_BYTES;
+	len -= PROTO_UDP_HEADER_BYTES;
+	do {
+		used = 0;
+		sink->datagrams_len = 0;
+		sink->last_used = 0;
+		sink->failed = false;
+		more = serve_datagram(worker->serve, bytes, len, &sink->base, &used);
+		worker->counters.udp_messages += more;
+		worker->counters.udp_incomplete += !more && !sink->failed;
+		reply_send(sink);
+		bytes += used;
+		len -= used;
+	} while (more && len);
+}
+
+void
+udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n)
+{
+	struct worker *worker = ctx;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct rte_mbuf *m = rx[i].m;
+
+		if (likely(m->nb_segs == 1 && m->data_len > PROTO_UDP_HEADER_BYTES))
+			serve_peek(worker->serve,
+			    rte_pktmbuf_mtod_offset(m, const uint8_t *, PROTO_UDP_HEADER_BYTES),
+			    m->data_len - PROTO_UDP_HEADER_BYTES);
+	}
+	serve_peeked(worker->serve);
+	for (unsigned i = 0; i < n; i++)
+		serve_one(worker->udp_sink, &rx[i]);
+	for (unsigned i = 0; i < n; i++)
+		rte_pktmbuf_free(rx[i].m);
+}

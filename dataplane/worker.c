@@ -1,0 +1,367 @@
+/*
+ * The worker's loop, a table of contents of the data path: receive, run timers, send, tidy, and say that
+ * nothing of the store is held any more. What each step does lies in net/ (packets), serve (requests) and
+ * store/ (items).
+ */
+#include "dataplane/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+
+#include "dataplane/admin.h"
+
+#define MAINTAIN_BUSY 8u   /* items the store may look at in a pass that had work */
+#define MAINTAIN_IDLE 256u /* and in one that had none */
+
+/* ---- what the stack takes from outside (struct net_env)
+ * -------------------------------------------------------- */
+
+static void
+tx_flush(struct worker *worker, struct worker_tx *tx)
+{
+	uint16_t sent = 0;
+
+	while (sent < tx->len) {
+		uint16_t n = rte_eth_tx_burst(tx->port_id, worker->index, tx->pkts + sent, tx->len - sent);
+
+		if (n == 0)
+			break;
+		sent += n;
+	}
+	worker->counters.tx_packets += sent;
+	tx->len -= sent;
+	if (unlikely(tx->len) && sent)
+		memmove(tx->pkts, tx->pkts + sent, tx->len * sizeof(tx->pkts[0]));
+}
+
+static void
+env_tx(void *ctx, uint8_t iface, struct rte_mbuf *m)
+{
+	struct worker *worker = ctx;
+	struct worker_tx *tx = &worker->tx[iface];
+
+	if (unlikely(tx->len == WORKER_TX_MAX)) {
+		tx_flush(worker, tx);
+		if (tx->len == WORKER_TX_MAX) {
+			worker->counters.tx_full++;
+			rte_pktmbuf_free(m);
+			return;
+		}
+	}
+	tx->pkts[tx->len++] = m;
+	if (tx->len == WORKER_TX_FLUSH)
+		tx_flush(worker, tx);
+}
+
+/* From the kernel, a batch at a time: used for secrets and sequence numbers, so no cheaper generator will do.
+ */
+static uint64_t
+env_random(void *ctx)
+{
+	struct worker *worker = ctx;
+
+	if (worker->random_left == 0) {
+		while (getrandom(worker->random, sizeof(worker->random), 0) != sizeof(worker->random))
+			continue; /* Safe because it fails only when interrupted: the pool is ready since
+			             boot. */
+		worker->random_left = WORKER_RANDOM_LEN;
+	}
+	return worker->random[--worker->random_left];
+}
+
+static void *
+env_alloc(void *ctx, size_t bytes)
+{
+	void *p = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(bytes, RTE_CACHE_LINE_SIZE));
+
+	if (p)
+		memset(p, 0, bytes);
+	return p;
+}
+
+static void
+env_free(void *ctx, void *p, size_t bytes)
+{
+	free(p);
+}
+
+static void
+send_to_others(struct worker *worker, const struct message *message)
+{
+	for (unsigned i = 0; i < worker->shared->workers_len; i++)
+		if (i != worker->index && !mailbox_send(&worker->shared->workers[i].mailbox, message))
+			worker->counters.messages_lost++;
+}
+
+static void
+env_neigh_learned(void *ctx, uint8_t iface, const struct net_addr *addr, const struct rte_ether_addr *mac)
+{
+	struct message message = {.type = MESSAGE_NEIGHBOUR};
+
+	message.neighbour.iface = iface;
+	message.neighbour.addr = *addr;
+	message.neighbour.mac = *mac;
+	send_to_others(ctx, &message);
+}
+
+static void
+env_icmp_foreign(void *ctx, const struct net_icmp_error *error)
+{
+	struct message message = {.type = MESSAGE_ICMP_ERROR, .icmp_error = *error};
+
+	send_to_others(ctx, &message);
+}
+
+/* ---- the loop
+ * -------------------------------------------------------------------------------------------------- */
+
+static unsigned
+receive(struct worker *worker)
+{
+	struct rte_mbuf *pkts[WORKER_BURST];
+	unsigned total = 0;
+
+	for (unsigned i = 0; i < worker->shared->ports_len; i++) {
+		uint16_t n = rte_eth_rx_burst(worker->tx[i].port_id, worker->index, pkts, WORKER_BURST);
+
+		if (n == 0)
+			continue;
+		worker->counters.rx_bursts++;
+		total += n;
+		net_input(worker->net, i, pkts, n);
+	}
+	worker->counters.rx_packets += total;
+	return total;
+}
+
+static unsigned
+read_mail(struct worker *worker)
+{
+	struct message message;
+	unsigned n = 0;
+
+	while (n < WORKER_BURST && mailbox_receive(&worker->mailbox, &message)) {
+		switch (message.type) {
+		case MESSAGE_NEIGHBOUR:
+			net_neigh_update(worker->net, message.neighbour.iface, &message.neighbour.addr,
+			    &message.neighbour.mac);
+			break;
+		case MESSAGE_ICMP_ERROR:
+			net_icmp_error(worker->net, &message.icmp_error);
+			break;
+		}
+		n++;
+	}
+	worker->counters.messages += n;
+	return n;
+}
+
+static void
+run_timers(struct worker *worker)
+{
+	if (worker->clock.now_us < worker->timers_due_us)
+		return;
+	/* A timer may be armed for sooner than the stack now answers, hence the upper bound. */
+	worker->timers_due_us =
+	    worker->clock.now_us + RTE_MIN(net_poll(worker->net), (uint64_t)WORKER_TIMER_US);
+}
+
+static bool
+transmit(struct worker *worker)
+{
+	bool waiting = false;
+
+	net_flush(worker->net);
+	for (unsigned i = 0; i < worker->shared->ports_len; i++) {
+		if (worker->tx[i].len == 0)
+			continue;
+		tx_flush(worker, &worker->tx[i]);
+		waiting |= worker->tx[i].len != 0;
+	}
+	return waiting;
+}
+
+/* One pass. Returns whether there was anything to do. */
+static bool
+worker_pass(struct worker *worker)
+{
+	uint64_t began_tsc = worker->clock.tsc;
+	bool worked;
+
+	clock_read(&worker->clock);
+	if (worker->idle_since_us == 0)
+		worker->counters.cycles_busy += worker->clock.tsc - began_tsc;
+	net_tick(worker->net, worker->clock.now_us);
+	serve_tick(worker->serve, worker->clock.unix_s);
+
+	worked = receive(worker) != 0;
+	worked |= read_mail(worker) != 0;
+	run_timers(worker);
+	worked |= transmit(worker);
+	worked |= store_maintain(worker->store, worked ? MAINTAIN_BUSY : MAINTAIN_IDLE);
+	store_quiesce(worker->store, worker->clock.unix_s);
+
+	worker->counters.loops++;
+	worker->counters.loops_busy += worked;
+	atomic_store_explicit(&worker->heartbeat_tsc, worker->clock.tsc, memory_order_relaxed);
+	return worked;
+}
+
+/* ---- start and stop
+ * -------------------------------------------------------------------------------------------- */
+
+static void
+net_config_from(const struct worker *worker, struct net_config *net, struct tcp_config *tcp)
+{
+	const struct dataplane_config *config = worker->shared->config;
+
+	net_config_default(net);
+	net->ifaces_len = worker->shared->ports_len;
+	for (unsigned i = 0; i < net->ifaces_len; i++)
+		net->ifaces[i] = worker->shared->ports[i].iface;
+	net->udp_ports[0] = rte_cpu_to_be_16(config->udp_port);
+	net->cold_start_announce = worker->index == 0;
+
+	tcp_config_default(tcp);
+	tcp->listen_ports[0] = rte_cpu_to_be_16(config->tcp_port);
+	/* Flows spread unevenly: each worker may take all, the limit over all workers is kept in accepted().
+	 */
+	tcp->connections_max = config->connections_max + WORKER_BURST;
+	tcp->syn_backlog_max = config->syn_backlog_max;
+	tcp->memory_bytes_max = RTE_MIN(config->connection_memory_bytes, (size_t)UINT32_MAX);
+	tcp->rcv_buffer_bytes = config->receive_buffer_bytes;
+	tcp->snd_buffer_bytes = config->send_buffer_bytes;
+	tcp->rto_min_us = config->rto_min_us;
+	tcp->keepalive_idle_us = config->keepalive_idle_us;
+}
+
+static int
+worker_open_net(struct worker *worker)
+{
+	struct net_config net_config;
+	struct tcp_config tcp_config;
+	struct tcp_app tcp_app = {0};
+	const struct net_env env = {
+	    .ctx = worker,
+	    .pool = worker->pool,
+	    .tx = env_tx,
+	    .random = env_random,
+	    .alloc = env_alloc,
+	    .free = env_free,
+	    .udp_input = udp_app_input,
+	    .neigh_learned = env_neigh_learned,
+	    .icmp_foreign = env_icmp_foreign,
+	};
+
+	for (unsigned i = 0; i < worker->shared->ports_len; i++)
+		worker->tx[i].port_id = worker->shared->ports[i].port_id;
+	net_config_from(worker, &net_config, &tcp_config);
+	tcp_app_fill(&tcp_app, worker);
+	worker->net = net_stack_create(&net_config, &env, &tcp_config, &tcp_app, worker->clock.now_us);
+	return worker->net ? 0 : -ENOMEM;
+}
+
+static int
+worker_open_serve(struct worker *worker)
+{
+	const struct dataplane_config *config = worker->shared->config;
+	const struct serve_config serve_config = {
+	    .version = worker->shared->version,
+	    .item_max_bytes = config->store.item_max_bytes,
+	    .line_max_bytes = 1 << 20,
+	    .flush_enabled = config->flush_enabled,
+	};
+	const struct serve_host host = {
+	    .ctx = worker->shared->dataplane,
+	    .stats = admin_stats,
+	    .verbosity = admin_verbosity,
+	    .memory_limit = admin_memory_limit,
+	};
+
+	worker->store = store_thread_register(worker->shared->store, worker->node);
+	if (!worker->store)
+		return -ENOMEM;
+	store_quiesce(worker->store, worker->clock.unix_s);
+	worker->serve = serve_create(worker->shared->store, worker->store, &serve_config, &host);
+	worker->tcp_sink = tcp_sink_create(worker);
+	worker->udp_sink = udp_sink_create(worker);
+	return worker->serve && worker->tcp_sink && worker->udp_sink ? 0 : -ENOMEM;
+}
+
+static void
+worker_close(struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->shared->ports_len; i++) {
+		struct worker_tx *tx = &worker->tx[i];
+
+		rte_pktmbuf_free_bulk(tx->pkts, tx->len);
+		tx->len = 0;
+	}
+	if (worker->net)
+		net_stack_destroy(worker->net);
+	udp_sink_destroy(worker->udp_sink);
+	tcp_sink_destroy(worker->tcp_sink);
+	if (worker->serve)
+		serve_destroy(worker->serve);
+	if (worker->store)
+		store_thread_unregister(worker->store);
+	idle_close(worker);
+}
+
+static int
+worker_open(struct worker *worker)
+{
+	int rc;
+
+	clock_init(
+	    &worker->clock, worker->shared->start_tsc, worker->shared->tsc_hz, worker->shared->start_unix_s);
+	clock_read(&worker->clock);
+	rc = idle_open(worker);
+	if (rc == 0)
+		rc = worker_open_serve(worker);
+	if (rc == 0)
+		rc = worker_open_net(worker);
+	if (rc != 0)
+		snprintf(worker->error, sizeof(worker->error), "worker %u could not start: %s", worker->index,
+		    strerror(-rc));
+	return rc;
+}
+
+/* Signals go to the control thread, but for the real-time ones by which a TAP tells its queue of packets. */
+static void
+signals_choose(void)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	for (int s = SIGRTMIN; s <= SIGRTMAX; s++)
+		sigdelset(&set, s);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
+int
+worker_main(void *arg)
+{
+	struct worker *worker = arg;
+
+	signals_choose();
+	prctl(PR_SET_TIMERSLACK, 1000UL); /* nanoseconds: short sleeps stay short */
+	worker->lcore = rte_lcore_id();
+	if (worker_open(worker) != 0) {
+		worker_close(worker);
+		atomic_store_explicit(&worker->state, WORKER_FAILED, memory_order_release);
+		return 0;
+	}
+	atomic_store_explicit(&worker->state, WORKER_RUNNING, memory_order_release);
+	while (!atomic_load_explicit(&worker->shared->stop, memory_order_relaxed))
+		idle_pass(worker, worker_pass(worker));
+	worker_close(worker);
+	atomic_store_explicit(&worker->state, WORKER_STOPPED, memory_order_release);
+	return 0;
+}
