@@ -134,6 +134,16 @@ smoke: $(B)/wirecached $(B)/wirectl ## real clients against an appliance in a ne
 	$(need_root)
 	SMOKE_BUILD=$(abspath $(B)) scripts/run-tests $(SMOKE_TESTS)
 
+$(B)/bench/udp_sender: $(B)/obj/tests/bench/udp_sender.o
+	@mkdir -p $(@D)
+	$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS)
+
+bench: ## measure against peers on a memif link, and write docs/PERFORMANCE.md's table
+	$(need_root)
+	@scripts/deps build run bench
+	@$(SUBMAKE) all $(B)/bench/udp_sender
+	@scripts/bench --build $(B) --docs docs/PERFORMANCE.md
+
 lint: ## check who includes whom, formatting, warnings of two compilers, scripts, spelling
 	@scripts/deps build test lint
 	@scripts/lint
