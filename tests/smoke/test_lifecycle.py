@@ -190,9 +190,9 @@ def idle_appliance_leaves_the_core_to_others(_target):
 def hugepages_are_used_when_free_and_given_back(_target):
     free = free_hugepages()
     if free * 2 < 100:
-        raise Skip(f"{free} free hugepages of 2 MiB; this test wants 50 (scripts/hugepages reserve 256)")
+        raise Skip(f"{free} free hugepages of 2 MiB; this test wants 50 (scripts/hugepages 256)")
     if not appliance.hugetlbfs_mounts():
-        raise Skip("hugetlbfs is mounted nowhere (scripts/hugepages reserve mounts it)")
+        raise Skip("hugetlbfs is mounted nowhere (scripts/hugepages 256 mounts it)")
     with started({"memory": {"limit": "16m", "hugepages": "on"}, "workers": {"mbufs": "8192"}}) as target:
         with target.connect() as stream:
             store(stream, b"k", b"on huge pages")
