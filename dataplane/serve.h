@@ -94,10 +94,13 @@ enum serve_state serve_bytes(struct serve_session *session, const uint8_t *bytes
 bool serve_session_busy(const struct serve_session *session);
 
 /*
- * One UDP request datagram, without the frame header: answers into the sink as one message. Returns false when the
- * datagram is no complete request: nothing is sent.
+ * The next request of a UDP datagram, without the frame header: answers into the sink as one message and sets
+ * *consumed. Two commands in one datagram are two messages: call again with the rest while any is left. The sink's
+ * room() is not asked; a reply that it refuses is dropped as a whole. False: nothing is to be sent, and the rest of the
+ * datagram is to be dropped (an unfinished request, a refused reply, quit). True may leave the sink empty (noreply).
  */
-bool serve_datagram(struct serve *serve, const uint8_t *bytes, uint32_t len, struct serve_sink *sink);
+bool serve_datagram(
+    struct serve *serve, const uint8_t *bytes, uint32_t len, struct serve_sink *sink, uint32_t *consumed);
 
 /*
  * Staging for a burst: peek at bytes that likely begin a request, hash the key and prefetch its bucket (no effect on

@@ -1,0 +1,164 @@
+/*
+ * The worker's side of serve: its life, the staging of bursts, and requests that come as datagrams.
+ */
+#include "dataplane/serve.h"
+#include "dataplane/serve_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/proto/scan.h"
+
+#define LINE_MAX_DEFAULT (1u << 20)
+
+struct serve *
+serve_create(struct store *store, struct store_thread *thread, const struct serve_config *config,
+    const struct serve_host *host)
+{
+	struct serve *serve = calloc(1, sizeof(*serve));
+
+	if (serve == NULL)
+		return NULL;
+	serve->store = store;
+	serve->thread = thread;
+	serve->config = *config;
+	if (serve->config.line_max_bytes < SERVE_LINE_BYTES)
+		serve->config.line_max_bytes = LINE_MAX_DEFAULT;
+	if (host != NULL)
+		serve->host = *host;
+	serve->version_len = (uint32_t)strnlen(config->version, SERVE_RESERVE_MAX / 2);
+	return serve;
+}
+
+void
+serve_destroy(struct serve *serve)
+{
+	struct serve_line *line;
+
+	if (serve == NULL)
+		return;
+	while ((line = serve->spare_lines) != NULL) {
+		serve->spare_lines = line->next;
+		free(line);
+	}
+	free(serve);
+}
+
+void
+serve_tick(struct serve *serve, uint32_t now_s)
+{
+	serve->now_s = now_s;
+	serve->peeks_len = 0;
+	serve->peek_at = 0;
+}
+
+const struct serve_counters *
+serve_counters(const struct serve *serve)
+{
+	return &serve->counters;
+}
+
+bool
+serve_out_refill(struct serve_call *call)
+{
+	call->room = call->sink->room(call->sink);
+	return call->room > 0;
+}
+
+uint8_t *
+serve_copy_value(const struct serve *serve, const struct store_view *view, uint8_t *to)
+{
+	const uint8_t *bytes;
+	uint32_t at = 0, len;
+
+	if (view->value != NULL) {
+		memcpy(to, view->value, view->value_bytes);
+		return to + view->value_bytes;
+	}
+	while ((len = store_view_span(serve->store, view, at, &bytes)) != 0) {
+		memcpy(to + at, bytes, len);
+		at += len;
+	}
+	return to + at;
+}
+
+/* ---- staging
+ * --------------------------------------------------------------------------------------------------- */
+
+static void
+peek_key(struct serve *serve, const uint8_t *bytes, uint32_t len)
+{
+	struct serve_peeked_key *peeked = &serve->peeks[serve->peeks_len++];
+
+	peeked->bytes = bytes;
+	peeked->len = len;
+	peeked->hash = store_hash(serve->store, bytes, len);
+	store_prefetch_bucket(serve->store, peeked->hash);
+}
+
+void
+serve_peek(struct serve *serve, const uint8_t *bytes, uint32_t len)
+{
+	const uint8_t *at = bytes, *end = bytes + len, *key, *key_end;
+
+	if (serve->peek_at != 0) {
+		serve->peeks_len = 0;
+		serve->peek_at = 0;
+	}
+	/* Pipelined gets lie one behind the other, so walk on while it is easy. */
+	while (serve->peeks_len < SERVE_PEEKS_MAX && end - at >= 6) {
+		bool set = memcmp(at, "set ", 4) == 0;
+
+		if (!set && memcmp(at, "get ", 4) != 0 && memcmp(at, "gets", 4) != 0)
+			return;
+		key = at + 4 + (at[4] == ' ');
+		key_end = proto_scan_token(key, end);
+		if (key_end == end || key_end == key || key_end - key > PROTO_KEY_MAX + 1)
+			return;
+		at = key_end + 1;
+		key_end -= *key_end == '\n' && key_end[-1] == '\r';
+		if (key_end == key)
+			return;
+		peek_key(serve, key, (uint32_t)(key_end - key));
+		if (set || at[-1] != '\n')
+			return;
+	}
+}
+
+void
+serve_peeked(struct serve *serve)
+{
+	for (uint32_t i = serve->peek_at; i < serve->peeks_len; i++)
+		store_prefetch_item(serve->store, serve->peeks[i].hash);
+}
+
+/* ---- datagrams
+ * ------------------------------------------------------------------------------------------------- */
+
+bool
+serve_datagram(
+    struct serve *serve, const uint8_t *bytes, uint32_t len, struct serve_sink *sink, uint32_t *consumed)
+{
+	struct serve_session session;
+	struct serve_call call = {
+	    .serve = serve, .session = &session, .sink = sink, .at = bytes, .end = bytes + len};
+	enum serve_state state = SERVE_GO_ON;
+
+	*consumed = 0;
+	if (len == 0)
+		return false;
+	serve_session_init(&session, serve);
+	if (bytes[0] != PROTO_BINARY_MAGIC)
+		session.phase = SERVE_PHASE_LINE;
+	/* One message is one reply: there is nothing to wait for, the sink drops what grows too large. */
+	do {
+		call.room = INT64_MAX / 2;
+		if (session.phase != SERVE_PHASE_LINE || session.line != NULL || !serve_get_fast(&call))
+			state = serve_session_step(&call);
+	} while (state == SERVE_GO_ON && !call.broken && call.at < call.end && serve_session_busy(&session));
+	*consumed = (uint32_t)(call.at - bytes);
+	if (serve_session_busy(&session))
+		state = SERVE_CLOSE;
+	serve_session_clear(&session);
+	return state == SERVE_GO_ON && !call.broken;
+}

@@ -1,0 +1,216 @@
+/*
+ * get, gets, gat and gats: the hot path, and multigets of any length.
+ *
+ * A small hit is one reservation in the sink: head, value and END are written at once. Multigets are staged
+ * in groups: all hashes and buckets, then all items, then the replies. They stop when the sink has no room
+ * and go on from a copy of the keys that are left, so a line that asks for a gigabyte never makes more than
+ * the sink's room plus one value.
+ */
+#include "dataplane/serve.h"
+#include "dataplane/serve_internal.h"
+
+#include <string.h>
+
+#include "dataplane/proto/scan.h"
+
+#define END_LINE  "END\r\n"
+#define END_BYTES 5u
+#define VALUE_END "\r\n"
+
+/* A hit whose value is small enough to be copied behind its head, with `tail` closing it. */
+static inline void
+put_small_hit(struct serve_call *call, const struct store_key *key, const struct store_view *view,
+    bool with_cas, const char *tail, uint32_t tail_len)
+{
+	uint8_t *begin = serve_out_reserve(call, SERVE_VALUE_HEAD_MAX + view->value_bytes + tail_len);
+	uint8_t *to = begin;
+
+	if (begin == NULL)
+		return;
+	to = proto_put_value_head(
+	    to, key->bytes, key->len, view->client_flags, view->value_bytes, with_cas ? &view->cas : NULL);
+	to = serve_copy_value(call->serve, view, to);
+	memcpy(to, tail, tail_len);
+	serve_out_commit(call, (uint32_t)(to + tail_len - begin));
+}
+
+static __attribute__((noinline)) void
+put_large_hit(struct serve_call *call, const struct store_key *key, const struct store_view *view,
+    bool with_cas, const char *tail, uint32_t tail_len)
+{
+	uint8_t *begin = serve_out_reserve(call, SERVE_VALUE_HEAD_MAX);
+	uint8_t *to;
+
+	if (begin == NULL)
+		return;
+	to = proto_put_value_head(
+	    begin, key->bytes, key->len, view->client_flags, view->value_bytes, with_cas ? &view->cas : NULL);
+	serve_out_commit(call, (uint32_t)(to - begin));
+	serve_out_value(call, view);
+	serve_out(call, tail, tail_len);
+}
+
+static inline void
+put_hit(struct serve_call *call, const struct store_key *key, const struct store_view *view, bool with_cas,
+    const char *tail, uint32_t tail_len)
+{
+	if (view->value_bytes <= SERVE_RESERVE_MAX - SERVE_VALUE_HEAD_MAX - sizeof(VALUE_END END_LINE))
+		put_small_hit(call, key, view, with_cas, tail, tail_len);
+	else
+		put_large_hit(call, key, view, with_cas, tail, tail_len);
+}
+
+bool
+serve_get_fast(struct serve_call *call)
+{
+	struct serve *serve = call->serve;
+	const uint8_t *bytes = call->at + 4, *end;
+	struct store_view view;
+	struct store_key key;
+	uint32_t len;
+
+	if (call->end - call->at < 6 || memcmp(call->at, "get ", 4) != 0)
+		return false;
+	end = proto_scan_token(bytes, call->end);
+	if (end == call->end || *end != '\n')
+		return false;
+	len = (uint32_t)(end - bytes);
+	len -= len != 0 && end[-1] == '\r';
+	if (len - 1 >= PROTO_KEY_MAX)
+		return false;
+	call->at = end + 1;
+	key = serve_key(serve, bytes, len);
+	serve->counters.cmd_get++;
+	if (store_get(serve->thread, &key, &view) == STORE_OK) {
+		serve->counters.get_hits++;
+		put_hit(call, &key, &view, false, VALUE_END END_LINE, 7);
+	} else {
+		serve->counters.get_misses++;
+		serve_out(call, END_LINE, END_BYTES);
+	}
+	return true;
+}
+
+/* ---- multigets
+ * ------------------------------------------------------------------------------------------------- */
+
+struct multiget {
+	const uint8_t *at, *end; /* keys still to be answered */
+	uint32_t expires_s;
+	enum proto_command command;
+};
+
+static void
+answer_key(struct serve_call *call, const struct multiget *get, const struct store_key *key)
+{
+	struct serve *serve = call->serve;
+	bool touch = get->command == PROTO_GAT || get->command == PROTO_GATS;
+	bool with_cas = get->command == PROTO_GETS || get->command == PROTO_GATS;
+	struct store_view view;
+	bool hit;
+
+	if (touch)
+		hit = store_touch(serve->thread, key, get->expires_s, &view) == STORE_OK;
+	else
+		hit = store_get(serve->thread, key, &view) == STORE_OK;
+	serve->counters.cmd_touch += touch;
+	serve->counters.touch_hits += touch && hit;
+	serve->counters.touch_misses += touch && !hit;
+	serve->counters.cmd_get += !touch;
+	serve->counters.get_hits += !touch && hit;
+	serve->counters.get_misses += !touch && !hit;
+	if (hit)
+		put_hit(call, key, &view, with_cas, VALUE_END, 2);
+}
+
+/* Answers keys until they or the room are at an end; get->at is left at the first unanswered one. */
+static enum serve_state
+answer_keys(struct serve_call *call, struct multiget *get)
+{
+	struct serve *serve = call->serve;
+	struct store_key keys[SERVE_BATCH];
+	struct proto_token token;
+	unsigned len, i;
+
+	do {
+		const uint8_t *at = get->at;
+
+		for (len = 0; len < SERVE_BATCH && proto_next_key(&at, get->end, &token); len++) {
+			keys[len] = serve_token_key(serve, &token);
+			store_prefetch_bucket(serve->store, keys[len].hash);
+		}
+		for (i = 0; len > 1 && i < len; i++)
+			store_prefetch_item(serve->store, keys[i].hash);
+		for (i = 0; i < len; i++) {
+			if (!serve_out_ready(call))
+				return SERVE_FULL;
+			answer_key(call, get, &keys[i]);
+			if (call->broken)
+				return SERVE_ABORT;
+			get->at = keys[i].bytes + keys[i].len;
+		}
+	} while (len == SERVE_BATCH);
+	serve_out(call, END_LINE, END_BYTES);
+	return SERVE_GO_ON;
+}
+
+/* Keeps the keys that are left until the sink has room again. */
+static enum serve_state
+suspend(struct serve_call *call, const struct multiget *get)
+{
+	struct serve_session *session = call->session;
+	struct serve_line *line = session->line;
+	uint32_t len = (uint32_t)(get->end - get->at);
+
+	call->serve->counters.replies_suspended++;
+	if (line == NULL) {
+		line = serve_line_get(call->serve, len);
+		if (line == NULL)
+			return SERVE_ABORT;
+		memcpy(line->bytes, get->at, len);
+		line->len = len;
+		line->at = 0;
+	} else {
+		line->at = (uint32_t)(get->at - line->bytes);
+		line->len = line->at + len;
+	}
+	session->line = line;
+	session->command = (uint8_t)get->command;
+	session->expires_s = get->expires_s;
+	session->phase = SERVE_PHASE_KEYS;
+	return SERVE_FULL;
+}
+
+enum serve_state
+serve_cmd_get(struct serve_call *call, const struct proto_request *request)
+{
+	struct multiget get = {
+	    .at = request->key.bytes, .end = request->keys_end, .command = request->command};
+	enum serve_state state;
+
+	if (request->command == PROTO_GAT || request->command == PROTO_GATS)
+		get.expires_s = store_expiry(request->exptime, call->serve->now_s);
+	state = answer_keys(call, &get);
+	return state == SERVE_FULL ? suspend(call, &get) : state;
+}
+
+enum serve_state
+serve_get_resume(struct serve_call *call)
+{
+	struct serve_session *session = call->session;
+	struct serve_line *line = session->line;
+	struct multiget get = {.at = line->bytes + line->at,
+	    .end = line->bytes + line->len,
+	    .expires_s = session->expires_s,
+	    .command = (enum proto_command)session->command};
+	enum serve_state state = answer_keys(call, &get);
+
+	if (state == SERVE_FULL) {
+		line->at = (uint32_t)(get.at - line->bytes);
+		return SERVE_FULL;
+	}
+	session->phase = SERVE_PHASE_LINE;
+	session->line = NULL;
+	serve_line_put(call->serve, line);
+	return state;
+}

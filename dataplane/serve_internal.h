@@ -1,0 +1,239 @@
+/*
+ * What the files of serve share: the worker's state, a session's state, and the reply being written.
+ *
+ *   serve.c          life, staging (peek), datagrams
+ *   serve_session.c  a stream cut into lines and values; what waits between two calls
+ *   serve_get.c      get, gets, gat, gats
+ *   serve_update.c   storage commands, delete, incr, decr, touch, flush_all
+ *   serve_meta.c     mg, ms, md, ma, me
+ *   serve_admin.c    stats and the rest
+ *
+ * Only included by those. Everything here belongs to one worker's thread.
+ */
+#ifndef WIRECACHE_SERVE_INTERNAL_H
+#define WIRECACHE_SERVE_INTERNAL_H
+
+#include "dataplane/proto/request.h"
+#include "dataplane/serve.h"
+
+#define SERVE_BATCH          32u   /* keys of a multiget that are staged together */
+#define SERVE_PEEKS_MAX      64u   /* keys hashed ahead in one burst */
+#define SERVE_LINES_KEPT     64u   /* spare line buffers kept by a worker */
+#define SERVE_LINE_BYTES     2304u /* first size of a line buffer: any line but a long get */
+#define SERVE_VALUE_HEAD_MAX (PROTO_KEY_MAX + PROTO_VALUE_HEAD_MAX)
+
+struct serve_peeked_key {
+	const uint8_t *bytes;
+	uint64_t hash;
+	uint32_t len;
+};
+
+/* A line that did not arrive in one piece, or the keys that a suspended multiget has yet to look up. */
+struct serve_line {
+	uint32_t room; /* of bytes[] */
+	uint32_t len;
+	uint32_t at;             /* first byte that is not done with, when suspended */
+	struct serve_line *next; /* in the list of spare ones */
+	uint8_t bytes[];
+};
+
+struct serve {
+	struct store *store;
+	struct store_thread *thread;
+	uint32_t now_s;
+	uint32_t peeks_len;
+	uint32_t peek_at; /* where the next lookup begins */
+	struct serve_counters counters;
+	struct serve_line *spare_lines;
+	uint32_t spare_len;
+	uint32_t version_len;
+	struct serve_config config;
+	struct serve_host host;
+	struct serve_peeked_key peeks[SERVE_PEEKS_MAX];
+};
+
+enum serve_phase {
+	SERVE_PHASE_FIRST,   /* nothing seen: the first byte chooses the protocol */
+	SERVE_PHASE_LINE,    /* at the start of a request, or inside its line if there is a line buffer */
+	SERVE_PHASE_VALUE,   /* the value goes into `fill` */
+	SERVE_PHASE_SWALLOW, /* the value is thrown away, then `verdict` is said */
+	SERVE_PHASE_KEYS,    /* a suspended multiget: keys are in the line buffer */
+	SERVE_PHASE_CLOSED,
+};
+
+/* What a meta command says about its item: the flags to return, in the order of the request. */
+struct serve_meta_tail {
+	uint32_t value_bytes;
+	uint8_t key_len;
+	uint8_t opaque_len;
+	uint8_t order_len;
+	bool key_binary;
+	uint8_t order[PROTO_META_TOKENS];
+	uint8_t opaque[PROTO_OPAQUE_MAX];
+	uint8_t key[PROTO_KEY_MAX];
+};
+
+/* A stream. Idle ones are this and nothing else, so it stays within one cache line. */
+struct serve_session {
+	struct serve *serve;
+	struct serve_line *line;
+	struct store_fill *fill;
+	struct serve_meta_tail *meta; /* of the ms whose value is on its way */
+	uint32_t missing;             /* bytes of the value's block still to come, its line end included */
+	uint32_t expires_s;           /* gat, suspended */
+	uint8_t phase;                /* enum serve_phase */
+	uint8_t command;              /* enum proto_command of the value or the multiget */
+	uint8_t verdict;              /* enum proto_reply after swallowing */
+	bool noreply;
+	bool bad_chunk;
+};
+_Static_assert(sizeof(struct serve_session) <= 64, "an idle session fits a cache line");
+
+/* One call of serve_bytes() or serve_datagram(). */
+struct serve_call {
+	struct serve *serve;
+	struct serve_session *session;
+	struct serve_sink *sink;
+	const uint8_t *at, *end; /* what is left of the input */
+	int64_t room;            /* what the sink still takes, as far as known */
+	bool broken;             /* the sink refused: the stream is lost */
+};
+
+/* ---- the reply
+ * ------------------------------------------------------------------------------------------------- */
+
+static inline uint8_t *
+serve_out_reserve(struct serve_call *call, uint32_t len)
+{
+	uint8_t *to = call->sink->reserve(call->sink, len);
+
+	if (__builtin_expect(to == NULL, 0))
+		call->broken = true;
+	return to;
+}
+
+static inline void
+serve_out_commit(struct serve_call *call, uint32_t len)
+{
+	call->sink->commit(call->sink, len);
+	call->room -= len;
+}
+
+/* At most SERVE_RESERVE_MAX bytes. */
+static inline void
+serve_out(struct serve_call *call, const void *bytes, uint32_t len)
+{
+	uint8_t *to = serve_out_reserve(call, len);
+
+	if (to != NULL) {
+		memcpy(to, bytes, len);
+		serve_out_commit(call, len);
+	}
+}
+
+static inline void
+serve_out_reply(struct serve_call *call, enum proto_reply reply)
+{
+	serve_out(call, proto_replies[reply].text, proto_replies[reply].len);
+}
+
+/* A reply that noreply hides. */
+static inline void
+serve_out_unless(struct serve_call *call, bool noreply, enum proto_reply reply)
+{
+	if (!noreply)
+		serve_out_reply(call, reply);
+}
+
+/* Hands a whole value over as it lies in the store. */
+static inline void
+serve_out_value(struct serve_call *call, const struct store_view *view)
+{
+	if (!call->sink->value(call->sink, view))
+		call->broken = true;
+	call->room -= view->value_bytes;
+}
+
+/* True when the sink takes more; asks it again only when what it last said is used up. */
+bool serve_out_refill(struct serve_call *call);
+
+static inline bool
+serve_out_ready(struct serve_call *call)
+{
+	return __builtin_expect(call->room > 0, 1) || serve_out_refill(call);
+}
+
+/* Copies a small value, in as many pieces as it lies in the store; returns the byte behind it. */
+uint8_t *serve_copy_value(const struct serve *serve, const struct store_view *view, uint8_t *to);
+
+/* ---- keys
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* The hash of a key, taken over from serve_peek() when it was staged. */
+static inline struct store_key
+serve_key(struct serve *serve, const uint8_t *bytes, uint32_t len)
+{
+	struct store_key key = {.bytes = bytes, .len = len};
+	uint32_t at = serve->peek_at;
+
+	/* Requests come in the order in which they were peeked at, so the next entry is the likely one. */
+	for (uint32_t i = at; i < serve->peeks_len && i < at + 4; i++) {
+		if (serve->peeks[i].bytes == bytes && serve->peeks[i].len == len) {
+			serve->peek_at = i + 1;
+			serve->counters.peek_hits++;
+			key.hash = serve->peeks[i].hash;
+			return key;
+		}
+	}
+	key.hash = store_hash(serve->store, bytes, len);
+	return key;
+}
+
+static inline struct store_key
+serve_token_key(struct serve *serve, const struct proto_token *token)
+{
+	return serve_key(serve, token->bytes, token->len);
+}
+
+/* ---- commands
+ * -------------------------------------------------------------------------------------------------- */
+
+/* Answers one parsed request; declared for every handler that commands.def names. */
+#define PROTO_COMMAND(id, word, shape, handler, syntax) \
+	enum serve_state serve_cmd_##handler(struct serve_call *call, const struct proto_request *request);
+#include "dataplane/proto/commands.def"
+#undef PROTO_COMMAND
+
+/* `get <key>\r\n` whole in the input; false when the next request is anything else: nothing happened then. */
+bool serve_get_fast(struct serve_call *call);
+
+/* Goes on with the multiget whose keys are in the session's line buffer. */
+enum serve_state serve_get_resume(struct serve_call *call);
+
+/* A value that is to come in: at once if it is all there, else the session waits for it. */
+enum serve_state serve_value_begin(struct serve_call *call, const struct store_key *key,
+    const struct store_write *write, const struct proto_request *request, const struct serve_meta_tail *meta);
+
+/* Counts and says what became of a value; `meta` is NULL for the classic commands. */
+void serve_value_done(struct serve_call *call, enum proto_command command, bool noreply,
+    const struct serve_meta_tail *meta, enum store_status status, uint64_t cas);
+
+/* The reply of a finished ms; in serve_meta.c. */
+void serve_meta_set_done(struct serve_call *call, const struct serve_meta_tail *meta, bool noreply,
+    enum store_status status, uint64_t cas);
+
+/* Lets the session swallow a value, then say `verdict` unless that is PROTO_REPLY_NONE. */
+void serve_swallow(struct serve_call *call, uint32_t value_bytes, enum proto_reply verdict);
+
+/* Line buffers, kept by the worker while few: NULL when there is no memory. */
+struct serve_line *serve_line_get(struct serve *serve, uint32_t room);
+void serve_line_put(struct serve *serve, struct serve_line *line);
+
+/* serve_session_open() without an allocation, for datagrams. */
+void serve_session_init(struct serve_session *session, struct serve *serve);
+void serve_session_clear(struct serve_session *session);
+
+/* One step of a session: a line, a piece of a value or of a suspended reply. */
+enum serve_state serve_session_step(struct serve_call *call);
+
+#endif

@@ -1,0 +1,357 @@
+/*
+ * A stream of requests cut into lines and values.
+ *
+ * The common case never leaves the caller's bytes: the line is parsed where it lies and a value that is all
+ * there goes to the store in one piece. What arrives in parts waits in a line buffer, or goes into the
+ * store's own memory as it comes. Both are given back as soon as the request is complete, so an idle session
+ * owns nothing.
+ */
+#include "dataplane/serve.h"
+#include "dataplane/serve_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- line buffers
+ * ---------------------------------------------------------------------------------------------- */
+
+struct serve_line *
+serve_line_get(struct serve *serve, uint32_t room)
+{
+	struct serve_line *line = serve->spare_lines;
+
+	if (room <= SERVE_LINE_BYTES && line != NULL) {
+		serve->spare_lines = line->next;
+		serve->spare_len--;
+	} else {
+		room = room < SERVE_LINE_BYTES ? SERVE_LINE_BYTES : room;
+		line = malloc(sizeof(*line) + room);
+		if (line == NULL)
+			return NULL;
+		line->room = room;
+	}
+	line->len = 0;
+	line->at = 0;
+	line->next = NULL;
+	return line;
+}
+
+void
+serve_line_put(struct serve *serve, struct serve_line *line)
+{
+	if (line == NULL)
+		return;
+	if (line->room != SERVE_LINE_BYTES || serve->spare_len >= SERVE_LINES_KEPT) {
+		free(line);
+		return;
+	}
+	line->next = serve->spare_lines;
+	serve->spare_lines = line;
+	serve->spare_len++;
+}
+
+/* Appends to the session's line; false: no memory. Grows by doubling, so a long line costs linear time. */
+static bool
+line_append(struct serve_session *session, const uint8_t *bytes, uint32_t len)
+{
+	struct serve_line *line = session->line, *grown;
+	uint64_t need = (line != NULL ? line->len : 0) + (uint64_t)len;
+
+	if (line == NULL || need > line->room) {
+		uint64_t room = line != NULL && need < 2ull * line->room ? 2ull * line->room : need;
+
+		grown = room <= UINT32_MAX ? serve_line_get(session->serve, (uint32_t)room) : NULL;
+		if (grown == NULL)
+			return false;
+		if (line != NULL) {
+			memcpy(grown->bytes, line->bytes, line->len);
+			grown->len = line->len;
+		}
+		serve_line_put(session->serve, line);
+		session->line = line = grown;
+	}
+	memcpy(line->bytes + line->len, bytes, len);
+	line->len += len;
+	return true;
+}
+
+/* ---- values
+ * ---------------------------------------------------------------------------------------------------- */
+
+void
+serve_swallow(struct serve_call *call, uint32_t value_bytes, enum proto_reply verdict)
+{
+	struct serve_session *session = call->session;
+
+	session->missing = value_bytes + 2;
+	session->verdict = (uint8_t)verdict;
+	session->phase = SERVE_PHASE_SWALLOW;
+}
+
+static enum serve_state
+step_swallow(struct serve_call *call)
+{
+	struct serve_session *session = call->session;
+	uint64_t have = (uint64_t)(call->end - call->at);
+	uint32_t take = have < session->missing ? (uint32_t)have : session->missing;
+
+	call->at += take;
+	session->missing -= take;
+	if (session->missing != 0)
+		return SERVE_GO_ON;
+	session->phase = SERVE_PHASE_LINE;
+	if (session->verdict != PROTO_REPLY_NONE)
+		serve_out_reply(call, (enum proto_reply)session->verdict);
+	return SERVE_GO_ON;
+}
+
+/* The line end behind a value: anything else is counted in and spoils the value. */
+static void
+take_line_end(struct serve_call *call)
+{
+	static const uint8_t line_end[2] = {'\r', '\n'};
+	struct serve_session *session = call->session;
+
+	while (session->missing != 0 && call->at < call->end) {
+		session->bad_chunk |= *call->at != line_end[2 - session->missing];
+		call->at++;
+		session->missing--;
+	}
+}
+
+static enum serve_state
+step_value(struct serve_call *call)
+{
+	struct serve_session *session = call->session;
+	struct serve_meta_tail *meta = session->meta;
+	struct store_fill *fill = session->fill;
+	uint64_t have = (uint64_t)(call->end - call->at), cas = 0;
+	enum store_status status;
+
+	if (session->missing > 2) {
+		uint32_t take = have < session->missing - 2 ? (uint32_t)have : session->missing - 2;
+
+		store_fill_append(fill, call->at, take);
+		call->at += take;
+		session->missing -= take;
+	}
+	if (session->missing <= 2)
+		take_line_end(call);
+	if (session->missing != 0)
+		return SERVE_GO_ON;
+	session->phase = SERVE_PHASE_LINE;
+	session->fill = NULL;
+	session->meta = NULL;
+	if (session->bad_chunk) {
+		store_fill_abort(call->serve->thread, fill);
+		call->serve->counters.protocol_errors++;
+		serve_out_unless(call, session->noreply && meta == NULL, PROTO_REPLY_BAD_CHUNK);
+	} else {
+		status = store_fill_commit(call->serve->thread, fill, &cas);
+		serve_value_done(
+		    call, (enum proto_command)session->command, session->noreply, meta, status, cas);
+	}
+	free(meta);
+	return SERVE_GO_ON;
+}
+
+/* ---- lines
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* The handlers of commands.def. */
+typedef enum serve_state (*serve_handler)(struct serve_call *call, const struct proto_request *request);
+static const serve_handler handlers[PROTO_COMMANDS] = {
+#define PROTO_COMMAND(id, word, shape, handler, syntax) [PROTO_##id] = serve_cmd_##handler,
+#include "dataplane/proto/commands.def"
+#undef PROTO_COMMAND
+};
+
+static enum serve_state
+answer_error(struct serve_call *call, const struct proto_request *request)
+{
+	call->serve->counters.protocol_errors++;
+	if (request->hangup) {
+		call->serve->counters.protocol_closes++;
+		return SERVE_CLOSE;
+	}
+	if (request->has_value)
+		serve_swallow(
+		    call, request->value_bytes, request->noreply ? PROTO_REPLY_NONE : request->error);
+	else
+		serve_out_unless(call, request->noreply, request->error);
+	return SERVE_GO_ON;
+}
+
+static __attribute__((noinline)) enum serve_state
+answer_line(struct serve_call *call, const uint8_t *line, uint32_t len)
+{
+	struct proto_request request;
+
+	proto_parse_text(line, len, &request);
+	if (request.error != PROTO_REPLY_NONE)
+		return answer_error(call, &request);
+	return handlers[request.command](call, &request);
+}
+
+/* Whether an unfinished line of this length may go on: only gets may be long. */
+static bool
+line_may_grow(const struct serve *serve, const uint8_t *bytes, uint64_t len)
+{
+	if (len <= PROTO_LINE_MAX)
+		return true;
+	if (memcmp(bytes, "get ", 4) != 0 && memcmp(bytes, "gets ", 5) != 0)
+		return false;
+	return len <= serve->config.line_max_bytes;
+}
+
+/* A line that does not lie in one piece in the input. */
+static __attribute__((noinline)) enum serve_state
+step_split_line(struct serve_call *call, const uint8_t *feed)
+{
+	struct serve_session *session = call->session;
+	uint32_t take = (uint32_t)((feed != NULL ? feed + 1 : call->end) - call->at);
+	enum serve_state state;
+
+	if ((session->line != NULL ? session->line->len : 0) + (uint64_t)take >
+	        (uint64_t)call->serve->config.line_max_bytes ||
+	    !line_append(session, call->at, take)) {
+		call->serve->counters.protocol_closes++;
+		return SERVE_CLOSE;
+	}
+	call->at += take;
+	if (feed == NULL) {
+		if (line_may_grow(call->serve, session->line->bytes, session->line->len))
+			return SERVE_GO_ON;
+		call->serve->counters.protocol_closes++;
+		return SERVE_CLOSE;
+	}
+	state = answer_line(call, session->line->bytes, session->line->len);
+	if (session->phase != SERVE_PHASE_KEYS) {
+		serve_line_put(call->serve, session->line);
+		session->line = NULL;
+	}
+	return state;
+}
+
+static enum serve_state
+step_line(struct serve_call *call)
+{
+	const uint8_t *line = call->at;
+	const uint8_t *feed = memchr(line, '\n', (size_t)(call->end - line));
+	uint64_t len;
+
+	if (call->session->line != NULL || feed == NULL)
+		return step_split_line(call, feed);
+	len = (uint64_t)(feed + 1 - line);
+	if (len > call->serve->config.line_max_bytes) {
+		call->serve->counters.protocol_closes++;
+		return SERVE_CLOSE;
+	}
+	call->at = feed + 1;
+	return answer_line(call, line, (uint32_t)len);
+}
+
+/* ---- the session
+ * ----------------------------------------------------------------------------------------------- */
+
+enum serve_state
+serve_session_step(struct serve_call *call)
+{
+	struct serve_session *session = call->session;
+
+	switch ((enum serve_phase)session->phase) {
+	case SERVE_PHASE_FIRST:
+		if (*call->at == PROTO_BINARY_MAGIC) {
+			call->serve->counters.protocol_closes++;
+			return SERVE_CLOSE;
+		}
+		session->phase = SERVE_PHASE_LINE;
+		return step_line(call);
+	case SERVE_PHASE_LINE:
+		return step_line(call);
+	case SERVE_PHASE_VALUE:
+		return step_value(call);
+	case SERVE_PHASE_SWALLOW:
+		return step_swallow(call);
+	case SERVE_PHASE_KEYS:
+		return serve_get_resume(call);
+	case SERVE_PHASE_CLOSED:
+		break;
+	}
+	return SERVE_CLOSE;
+}
+
+void
+serve_session_init(struct serve_session *session, struct serve *serve)
+{
+	*session = (struct serve_session){.serve = serve, .phase = SERVE_PHASE_FIRST};
+}
+
+void
+serve_session_clear(struct serve_session *session)
+{
+	if (session->fill != NULL)
+		store_fill_abort(session->serve->thread, session->fill);
+	serve_line_put(session->serve, session->line);
+	free(session->meta);
+	session->fill = NULL;
+	session->line = NULL;
+	session->meta = NULL;
+	session->phase = SERVE_PHASE_CLOSED;
+}
+
+struct serve_session *
+serve_session_open(struct serve *serve)
+{
+	struct serve_session *session = malloc(sizeof(*session));
+
+	if (session != NULL)
+		serve_session_init(session, serve);
+	return session;
+}
+
+void
+serve_session_close(struct serve_session *session)
+{
+	if (session == NULL)
+		return;
+	serve_session_clear(session);
+	free(session);
+}
+
+bool
+serve_session_busy(const struct serve_session *session)
+{
+	return session->line != NULL || session->phase == SERVE_PHASE_VALUE ||
+	       session->phase == SERVE_PHASE_SWALLOW || session->phase == SERVE_PHASE_KEYS;
+}
+
+enum serve_state
+serve_bytes(struct serve_session *session, const uint8_t *bytes, uint32_t len, struct serve_sink *sink,
+    uint32_t *consumed)
+{
+	struct serve_call call = {
+	    .serve = session->serve, .session = session, .sink = sink, .at = bytes, .end = bytes + len};
+	enum serve_state state = session->phase != SERVE_PHASE_CLOSED ? SERVE_GO_ON : SERVE_CLOSE;
+
+	while (call.at < call.end || session->phase == SERVE_PHASE_KEYS) {
+		if (!serve_out_ready(&call)) {
+			state = SERVE_FULL;
+			break;
+		}
+		if (session->phase == SERVE_PHASE_LINE && session->line == NULL && serve_get_fast(&call))
+			state = SERVE_GO_ON;
+		else
+			state = serve_session_step(&call);
+		if (__builtin_expect(call.broken, 0))
+			state = SERVE_ABORT;
+		if (state != SERVE_GO_ON)
+			break;
+	}
+	if (state == SERVE_CLOSE || state == SERVE_ABORT) {
+		serve_session_clear(session);
+		call.at = call.end;
+	}
+	*consumed = (uint32_t)(call.at - bytes);
+	return state;
+}
