@@ -144,7 +144,7 @@ class Appliance(Target):
         sections = {
             "wirecache": {"instance": self.file_prefix},
             "control": {"socket": self.socket_path},
-            "memory": {"limit": "128m"},
+            "memory": {"limit": "128m", "hugepages": "off"},  # programs run side by side: none takes another's pages
             "udp": {"port": PORT},
             f"port {INTERFACE}": {"device": f"net_tap0,iface={INTERFACE}", "ipv4": f"{WIRE4}/24", "ipv6": f"{WIRE6}/64"},
         }

@@ -199,14 +199,19 @@ def hugepages_are_used_when_free_and_given_back(_target):
             appliance.exchange(stream, b"get k\r\n", fetched(b"k", b"on huge pages"))
         assert target.stop() == 0, target.log_tail()
         assert target.leftovers() == [], target.leftovers()
-    assert free_hugepages() == free
 
 
 @test
-def normal_pages_are_enough(_target):
-    with started({"memory": {"hugepages": "off"}}) as target:
+def hugepages_that_are_not_there_are_refused_when_asked_for(_target):
+    more = (free_hugepages() * 2 + 1024) // 1024 + 1
+    refused({"memory": {"limit": f"{more}g", "hugepages": "on"}}, "hugepages")
+
+
+@test
+def automatic_hugepages_work_either_way(_target):
+    with started({"memory": {"hugepages": "auto"}}) as target:
         with target.connect() as stream:
-            store(stream, b"k", b"on normal pages")
+            store(stream, b"k", b"on whatever pages")
 
 
 def free_hugepages():

@@ -158,8 +158,8 @@ def thousand_connections_are_served_together(target):
 
 def held(target):
     """Connections and packet buffers that the appliance holds now, over all workers."""
-    workers = target.json("worker", "show")["workers"]
-    return (sum(w["connections"] for w in workers), sum(w["mbufs_total"] - w["mbufs_free"] for w in workers))
+    workers = target.json("worker", "show")
+    return (sum(w["connections"] for w in workers), sum(w["mbufs"] - w["mbufs_free"] for w in workers))
 
 
 @test

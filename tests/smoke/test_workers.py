@@ -5,7 +5,7 @@ from appliance import exchange, fetched, store, test
 
 
 def connections_by_worker(target):
-    return [worker["connections"] for worker in target.json("worker", "show")["workers"]]
+    return [worker["connections"] for worker in target.json("worker", "show")]
 
 
 @test(appliance_only=True)
