@@ -84,7 +84,7 @@ def second_run_at_the_same_time_is_refused(_target):
 
 @test
 def subnet_in_use_is_refused(_target):
-    must("ip", "link", "add", "taken0", "type", "dummy")
+    must("ip", "tuntap", "add", "dev", "taken0", "mode", "tap")
     must("ip", "address", "add", "10.77.0.130/25", "dev", "taken0")
     must("ip", "link", "set", "taken0", "up")
     try:
@@ -93,7 +93,7 @@ def subnet_in_use_is_refused(_target):
             assert "10.77.0.0/24 is in use" in running.output(), running.output()
             assert not appliance.has_interface("wire0")
     finally:
-        must("ip", "link", "delete", "taken0")
+        must("ip", "tuntap", "delete", "dev", "taken0", "mode", "tap")
 
 
 @test
