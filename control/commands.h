@@ -1,0 +1,53 @@
+/*
+ * What the control socket answers: dispatch by commands.def, and one handler a command.
+ *
+ * Handlers read configuration, counters and facts; none changes the data plane or waits for it. Control
+ * thread only.
+ */
+#ifndef WIRECACHE_CONTROL_COMMANDS_H
+#define WIRECACHE_CONTROL_COMMANDS_H
+
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "control/config.h"
+#include "control/sample.h"
+#include "dataplane/dataplane.h"
+
+struct commands {
+	const struct config *config; /* the running one */
+	struct dataplane *dataplane;
+	struct sample_window window; /* for figures of the last seconds */
+};
+
+/* A request in hand. A handler returns its result (new reference), or NULL with `error` filled in. */
+struct commands_call {
+	const json_t *request;
+	const json_t *arguments[4]; /* strings behind noun and verb */
+	unsigned arguments_len;
+	int exit_code; /* WIRE_OK unless the handler says otherwise */
+	char error[512];
+};
+
+void commands_init(struct commands *commands, const struct config *config, struct dataplane *dataplane);
+
+/* Once a second or so: keeps the figures of the last seconds. */
+void commands_tick(struct commands *commands, uint64_t now_ms);
+
+/* struct server_config.answer: never fails, a bad request is answered with an error. commands_ctx: struct
+ * commands. */
+json_t *commands_answer(void *commands_ctx, const json_t *request);
+
+/* The handlers, for commands.def. */
+#define COMMAND(noun, verb, arguments, words, handler, view, columns, help) \
+	json_t *handler(struct commands *commands, struct commands_call *call);
+#define LOCAL_COMMAND(...)
+#include "control/commands.def"
+#undef COMMAND
+#undef LOCAL_COMMAND
+
+/* "10.77.0.2/24" and "fd00::2/64" of a port, as far as configured. */
+json_t *commands_port_addresses(const struct config *config, unsigned port);
+
+#endif

@@ -1,0 +1,183 @@
+/*
+ * worker show, port show, store show, version: facts and totals as the data plane tells them.
+ */
+#include "control/commands.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "control/value.h"
+#include "control/version.h"
+#include "store/store.h"
+
+static json_t *
+ratio_json(uint64_t part, uint64_t whole)
+{
+	return whole > 0 ? json_real((double)part / (double)whole) : json_null();
+}
+
+static void
+set_count(json_t *object, const char *name, uint64_t value)
+{
+	json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+/* Rates are over the window, one to two seconds; the rest since start. */
+static json_t *
+worker_json(const struct dataplane_worker_info *info, const struct sample_worker *now,
+    const struct sample_worker *before, uint64_t window_ms)
+{
+	json_t *row = json_object();
+	set_count(row, "worker", info->index);
+	json_object_set_new(row, "cpu", json_integer(info->cpu));
+	json_object_set_new(row, "node", info->node >= 0 ? json_integer(info->node) : json_null());
+	json_object_set_new(row, "state", json_string(info->alive ? "running" : "stuck"));
+	uint64_t busy = now->cycles_busy - before->cycles_busy,
+	         total = now->cycles_total - before->cycles_total;
+	json_object_set_new(row, "busy_pct", ratio_json(100 * busy, total));
+	set_count(row, "connections", info->connections);
+	set_count(row, "connection_memory_bytes", info->connection_memory_bytes);
+	set_count(row, "mbufs_free", info->mbufs_free);
+	set_count(row, "mbufs", info->mbufs_total);
+	set_count(row, "half_open", info->half_open);
+	set_count(row, "time_wait", info->time_wait);
+	set_count(row, "loops", now->loops);
+	set_count(row, "packets", now->packets);
+	set_count(row, "requests", now->requests);
+	json_object_set_new(
+	    row, "requests_per_s", ratio_json(1000 * (now->requests - before->requests), window_ms));
+	json_object_set_new(row, "packets_a_burst", ratio_json(now->packets, now->bursts));
+	json_object_set_new(row, "cycles_a_request", ratio_json(now->cycles_busy, now->requests));
+	return row;
+}
+
+json_t *
+commands_worker_show(struct commands *commands, struct commands_call *call)
+{
+	static const struct sample start; /* all zero: as if the window began at start */
+	struct dataplane_info info;
+	struct sample now;
+	dataplane_info(commands->dataplane, &info);
+	const struct sample *last = &commands->window.last, *before = &commands->window.before;
+	const struct sample *base = before->at_ms != 0 ? before : &start;
+	if (last->at_ms != 0)
+		now = *last;
+	else
+		sample_take(commands->dataplane, info.workers, 0, &now);
+	uint64_t window_ms = base->at_ms != 0 ? now.at_ms - base->at_ms : 1000ull * info.uptime_s;
+	json_t *rows = json_array();
+	for (unsigned i = 0; i < info.workers; i++) {
+		struct dataplane_worker_info worker;
+		dataplane_worker_info(commands->dataplane, i, &worker);
+		json_array_append_new(
+		    rows, worker_json(&worker, &now.workers[i], &base->workers[i], window_ms));
+	}
+	return rows;
+}
+
+json_t *
+commands_port_addresses(const struct config *config, unsigned port)
+{
+	static const char *const names[] = {"ipv4", "ipv6"};
+	json_t *addresses = json_array();
+	for (unsigned i = 0; i < 2; i++) {
+		char text[VALUE_TEXT_MAX];
+		value_format(
+		    option_find("port", names[i]), &config->dataplane.ports[port], text, sizeof(text));
+		if (*text != '\0')
+			json_array_append_new(addresses, json_string(text));
+	}
+	return addresses;
+}
+
+static json_t *
+offloads_json(const struct dataplane_port_info *port)
+{
+	json_t *offloads = json_array();
+	for (unsigned i = 0;
+	     i < sizeof(port->offloads) / sizeof(port->offloads[0]) && port->offloads[i] != NULL; i++)
+		json_array_append_new(offloads, json_string(port->offloads[i]));
+	return offloads;
+}
+
+static json_t *
+port_json(const struct commands *commands, unsigned at)
+{
+	struct dataplane_port_info port;
+	const struct dataplane_port_config *config = &commands->config->dataplane.ports[at];
+	dataplane_port_info(commands->dataplane, at, &port);
+	json_t *row = json_object();
+	json_object_set_new(row, "port", json_string(port.name));
+	json_object_set_new(row, "device", json_string(port.device));
+	json_object_set_new(row, "driver", json_string(port.driver));
+	json_object_set_new(row, "mac",
+	    json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", port.mac[0], port.mac[1], port.mac[2], port.mac[3],
+	        port.mac[4], port.mac[5]));
+	json_object_set_new(row, "addresses", commands_port_addresses(commands->config, at));
+	json_object_set_new(row, "vlan", config->vlan_id != 0 ? json_integer(config->vlan_id) : json_null());
+	set_count(row, "mtu_bytes", port.mtu);
+	json_object_set_new(row, "link", json_string(port.link_up ? "up" : "down"));
+	json_object_set_new(
+	    row, "link_mbps", port.link_mbps != 0 ? json_integer(port.link_mbps) : json_null());
+	json_object_set_new(row, "node", port.node >= 0 ? json_integer(port.node) : json_null());
+	set_count(row, "queues", port.queues);
+	json_object_set_new(row, "rss", json_string(port.rss));
+	json_object_set_new(row, "offloads", offloads_json(&port));
+	set_count(row, "rx_packets", port.rx_packets);
+	set_count(row, "rx_bytes", port.rx_bytes);
+	set_count(row, "tx_packets", port.tx_packets);
+	set_count(row, "tx_bytes", port.tx_bytes);
+	set_count(row, "rx_dropped_queue_full", port.rx_missed);
+	set_count(row, "rx_dropped_no_buffer", port.rx_no_mbuf);
+	set_count(row, "rx_errors", port.rx_errors);
+	set_count(row, "tx_errors", port.tx_errors);
+	return row;
+}
+
+json_t *
+commands_port_show(struct commands *commands, struct commands_call *call)
+{
+	struct dataplane_info info;
+	json_t *rows = json_array();
+	dataplane_info(commands->dataplane, &info);
+	for (unsigned i = 0; i < info.ports; i++)
+		json_array_append_new(rows, port_json(commands, i));
+	return rows;
+}
+
+json_t *
+commands_store_show(struct commands *commands, struct commands_call *call)
+{
+	struct store_info store;
+	struct dataplane_counter counters[SAMPLE_COUNTERS_MAX];
+	store_info_get(dataplane_store(commands->dataplane), &store);
+	unsigned len = dataplane_counters(
+	    commands->dataplane, DATAPLANE_GROUP_REQUEST, -1, counters, SAMPLE_COUNTERS_MAX);
+	len = len < SAMPLE_COUNTERS_MAX ? len : SAMPLE_COUNTERS_MAX;
+	uint64_t hits = sample_counter(counters, len, "get_hits"),
+	         misses = sample_counter(counters, len, "get_misses");
+	json_t *result = json_object();
+	set_count(result, "items", store.items);
+	set_count(result, "used_bytes", store.bytes);
+	set_count(result, "limit_bytes", store.limit_bytes);
+	json_object_set_new(result, "used_pct", ratio_json(100 * store.bytes, store.limit_bytes));
+	set_count(result, "index_bytes", store.index_bytes);
+	set_count(result, "segments", store.segments);
+	set_count(result, "segments_free", store.segments_free);
+	set_count(result, "segment_bytes", store.segment_bytes);
+	set_count(result, "partitions", store.partitions);
+	json_object_set_new(result, "hugepages", json_boolean(store.hugepages));
+	json_object_set_new(result, "bound_to_nodes", json_boolean(store.bound));
+	set_count(result, "get_hits", hits);
+	set_count(result, "get_misses", misses);
+	json_object_set_new(result, "hit_pct", ratio_json(100 * hits, hits + misses));
+	return result;
+}
+
+json_t *
+commands_version(struct commands *commands, struct commands_call *call)
+{
+	struct dataplane_info info;
+	dataplane_info(commands->dataplane, &info);
+	return json_pack("{s:s, s:s}", "wirecached", wirecache_version, "dpdk", info.dpdk_version);
+}

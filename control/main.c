@@ -1,0 +1,208 @@
+/*
+ * wirecached: reads the configuration, starts the data plane, then is its control plane until a signal ends
+ * it.
+ *
+ * This thread is the control thread. Signals are blocked before the data plane makes its own threads, so that
+ * they arrive here, through a signalfd in the server's loop.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control/commands.h"
+#include "control/config.h"
+#include "control/log.h"
+#include "control/notify.h"
+#include "control/server.h"
+#include "control/summary.h"
+#include "control/version.h"
+#include "dataplane/dataplane.h"
+
+extern char **environ;
+
+enum { EXIT_STOPPED = 0, EXIT_START_FAILED = 1, EXIT_CONFIG = 2 };
+
+struct daemon {
+	int argc;
+	char **argv;
+	struct config_request request;
+	struct config config;
+	struct config reloaded; /* here for its size */
+	struct dataplane *dataplane;
+	struct server *server;
+	struct commands commands;
+	int signal_fd;
+	bool stop;
+};
+
+static struct daemon self;
+
+static uint64_t
+now_ms(void *now_ctx)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void
+print_errors(const struct config *config)
+{
+	for (unsigned i = 0; i < config->errors && i < CONFIG_ERRORS_MAX; i++)
+		fprintf(stderr, "%s\n", config->messages[i]);
+	if (config->errors > CONFIG_ERRORS_MAX)
+		fprintf(stderr, "and %u more\n", config->errors - CONFIG_ERRORS_MAX);
+}
+
+/* SIGHUP: takes over what can change in a running daemon, and names what cannot. A file with a mistake
+ * changes nothing. */
+static void
+reload(struct daemon *daemon)
+{
+	size_t at;
+	json_t *row;
+	config_load(&daemon->reloaded, &daemon->request, daemon->argc, daemon->argv, environ);
+	if (daemon->reloaded.errors > 0) {
+		for (unsigned i = 0; i < daemon->reloaded.errors && i < CONFIG_ERRORS_MAX; i++)
+			log_line(LOG_LEVEL_ERROR, "%s", daemon->reloaded.messages[i]);
+		log_line(LOG_LEVEL_ERROR, "SIGHUP: the configuration has mistakes: the running one stays");
+		return;
+	}
+	json_t *rows = config_diff_json(&daemon->config, &daemon->reloaded);
+	json_array_foreach (rows, at, row) {
+		const char *option, *running, *other, *applies;
+		if (json_unpack(row, "{s:s, s:s, s:s, s:s}", "option", &option, "running", &running, "new",
+		        &other, "applies", &applies) != 0)
+			continue;
+		if (strcmp(applies, "live") == 0)
+			log_line(LOG_LEVEL_INFO, "SIGHUP: %s is now %s (was %s)", option, other, running);
+		else
+			log_line(LOG_LEVEL_WARNING,
+			    "SIGHUP: %s stays \"%s\": restart wirecached to change it to \"%s\"", option,
+			    running, other);
+	}
+	log_line(LOG_LEVEL_INFO, "SIGHUP: configuration read again, %zu difference%s", json_array_size(rows),
+	    json_array_size(rows) == 1 ? "" : "s");
+	json_decref(rows);
+	config_apply_live(&daemon->config, &daemon->reloaded);
+	log_set_verbosity(daemon->config.dataplane.verbosity);
+}
+
+static void
+handle_signal(void *daemon_ctx)
+{
+	struct daemon *daemon = daemon_ctx;
+	struct signalfd_siginfo info;
+	if (read(daemon->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP) {
+		reload(daemon);
+		return;
+	}
+	log_line(LOG_LEVEL_INFO, "%s: stopping", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+	daemon->stop = true;
+}
+
+static int
+open_signals(struct daemon *daemon)
+{
+	sigset_t set;
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+		return -errno;
+	daemon->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (daemon->signal_fd < 0)
+		return -errno;
+	return server_watch(daemon->server, daemon->signal_fd, handle_signal, daemon);
+}
+
+/* The socket before the ports: a second daemon by mistake ends before it touches any hardware. */
+static int
+start(struct daemon *daemon)
+{
+	char error[SERVER_ERROR_MAX > DATAPLANE_ERROR_MAX ? SERVER_ERROR_MAX : DATAPLANE_ERROR_MAX] = "";
+	struct server_config server = {.path = daemon->config.control_socket,
+	    .answer = commands_answer,
+	    .answer_ctx = &daemon->commands,
+	    .now_ms = now_ms};
+	int result = server_open(&server, &daemon->server, error);
+	if (result != 0) {
+		log_line(LOG_LEVEL_ERROR, "%s", error);
+		return result;
+	}
+	result = open_signals(daemon);
+	if (result != 0) {
+		log_line(LOG_LEVEL_ERROR, "cannot receive signals: %s", strerror(-result));
+		return result;
+	}
+	result = dataplane_start(
+	    &daemon->config.dataplane, daemon->argv[0], wirecache_version, &daemon->dataplane, error);
+	if (result != 0) {
+		log_line(LOG_LEVEL_ERROR, "%s", error);
+		return result;
+	}
+	commands_init(&daemon->commands, &daemon->config, daemon->dataplane);
+	return 0;
+}
+
+static void
+run(struct daemon *daemon)
+{
+	bool watchdog = getenv("WATCHDOG_USEC") != NULL;
+	while (!daemon->stop) {
+		server_step(daemon->server, SAMPLE_PERIOD_MS / 2);
+		commands_tick(&daemon->commands, now_ms(NULL));
+		if (watchdog)
+			notify_send("WATCHDOG=1");
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct daemon *daemon = &self;
+	daemon->argc = argc;
+	daemon->argv = argv;
+	daemon->request = config_scan_arguments(argc, argv);
+	if (daemon->request.action == CONFIG_HELP) {
+		config_help(argv[0]);
+		return EXIT_STOPPED;
+	}
+	if (daemon->request.action == CONFIG_VERSION) {
+		printf("wirecached %s\n", wirecache_version);
+		return EXIT_STOPPED;
+	}
+	config_load(&daemon->config, &daemon->request, argc, argv, environ);
+	if (daemon->config.errors > 0) {
+		print_errors(&daemon->config);
+		return EXIT_CONFIG;
+	}
+	if (daemon->request.action == CONFIG_CHECK_ONLY) {
+		printf("ok\n");
+		return EXIT_STOPPED;
+	}
+	log_set_verbosity(daemon->config.dataplane.verbosity);
+	int code = start(daemon) == 0 ? EXIT_STOPPED : EXIT_START_FAILED;
+	if (code == EXIT_STOPPED) {
+		summary_print(stdout, &daemon->config, daemon->dataplane);
+		if (notify_send("READY=1") != 0)
+			log_line(LOG_LEVEL_WARNING,
+			    "cannot tell systemd that the service is ready: NOTIFY_SOCKET is no socket");
+		run(daemon);
+		notify_send("STOPPING=1");
+	}
+	if (daemon->server != NULL)
+		server_close(daemon->server);
+	if (daemon->dataplane != NULL)
+		dataplane_stop(daemon->dataplane);
+	return code;
+}

@@ -1,0 +1,12 @@
+/* What wirecached prints on stdout once it serves: a few plain lines, the last of them "ready". Control
+ * thread. */
+#ifndef WIRECACHE_CONTROL_SUMMARY_H
+#define WIRECACHE_CONTROL_SUMMARY_H
+
+#include <stdio.h>
+
+#include "control/config.h"
+
+void summary_print(FILE *out, const struct config *config, struct dataplane *dataplane);
+
+#endif
