@@ -1,0 +1,289 @@
+/*
+ * Open segments, refilling and the books of dead bytes. See alloc.h.
+ */
+#include "store/alloc.h"
+#include "store/epoch.h"
+#include "store/evict.h"
+#include "store/segment.h"
+
+/* Of a partition's segments, at most 1/16 are open over all threads. */
+#define OPEN_PART          16u
+/* Rounds of looking for memory while other threads have not yet quiesced; about 0.3 ms of pauses in the worst
+ * case. */
+#define REFILL_ROUNDS      2048u
+/* Rounds after which a writer stops moving items and drops them: memory is what it needs. */
+#define REFILL_MOVE_ROUNDS 8u
+
+void
+alloc_shape(struct store_thread *thread)
+{
+	const struct store *store = thread->store;
+	uint32_t threads = atomic_load_explicit(&store->registered, memory_order_relaxed);
+	uint32_t segments = store->partitions[0].segments_len;
+	uint32_t opens = segments / OPEN_PART / (threads ? threads : 1);
+
+	thread->ttl_groups = segments >= TTL_SEGMENTS_MIN && opens >= 2 * TTL_GROUPS ? TTL_GROUPS : 1;
+	thread->classes = opens / thread->ttl_groups;
+	if (thread->classes < 1)
+		thread->classes = 1;
+	if (thread->classes > CLASSES)
+		thread->classes = CLASSES;
+}
+
+static void
+open_seal(struct store_thread *thread, struct partition *part, struct open_segment *open)
+{
+	if (open->segment != SEGMENT_NONE)
+		segment_seal(thread->store, part, open->segment, open->tail);
+	open->segment = SEGMENT_NONE;
+	open->tail = segment_bytes(part);
+	open->base = NULL;
+}
+
+static void *
+open_start(
+    struct store_thread *thread, struct partition *part, uint32_t open, uint32_t segment, uint32_t bytes)
+{
+	struct open_segment *to = &thread->open[part->index][open];
+
+	to->segment = segment;
+	to->base = segment_base(part, segment);
+	to->tail = bytes;
+	return to->base;
+}
+
+/* Does what one round can do for a free segment; false when only waiting is left. */
+static bool
+refill_effort(struct store_thread *thread, struct partition *part, unsigned round)
+{
+	/* Without views out, this thread is as good as quiescent: nothing between two operations refers to
+	 * items. */
+	if (!thread->holding)
+		epoch_quiesce(thread);
+	if (segment_reclaim(thread->store, part))
+		return true;
+	if (atomic_load_explicit(&part->limbo_len, memory_order_relaxed) > part->segments_len / 2)
+		return false;
+	return evict_inline(thread, part, round >= REFILL_MOVE_ROUNDS);
+}
+
+static bool
+refill_again(struct store_thread *thread, struct partition *part, unsigned round, unsigned *spins)
+{
+	if (round >= REFILL_ROUNDS)
+		return false;
+	if (!refill_effort(thread, part, round)) {
+		if (atomic_load_explicit(&part->limbo_len, memory_order_relaxed) == 0)
+			return false; /* nothing will come */
+		COUNT(thread, grace_waits);
+		spin_pause(spins);
+	}
+	return true;
+}
+
+static uint32_t
+refill_segment(struct store_thread *thread, struct partition *part, uint32_t class)
+{
+	uint32_t reserve = segment_reserve(part, thread->store);
+	unsigned spins = 0;
+
+	for (unsigned round = 0;; round++) {
+		uint32_t segment = segment_take(part, reserve, class);
+		if (segment != SEGMENT_NONE)
+			return segment;
+		if (!refill_again(thread, part, round, &spins))
+			break;
+	}
+	return segment_take(part, reserve / 2, class);
+}
+
+uint32_t
+alloc_index_segment(struct store_thread *thread, struct partition *part)
+{
+	uint32_t reserve = segment_reserve(part, thread->store);
+	unsigned spins = 0;
+
+	for (unsigned round = 0;; round++) {
+		uint32_t segment = segment_take_index(part, reserve);
+		if (segment != SEGMENT_NONE)
+			return segment;
+		if (atomic_load_explicit(&part->index_segments, memory_order_relaxed) >=
+		        part->index_segments_max ||
+		    !refill_again(thread, part, round, &spins))
+			return SEGMENT_NONE;
+	}
+}
+
+void *
+alloc_refill(
+    struct store_thread *thread, struct partition *part, uint32_t open, uint32_t class, uint32_t bytes)
+{
+	open_seal(thread, part, &thread->open[part->index][open]);
+	alloc_shape(thread);
+	uint32_t segment = refill_segment(thread, part, class);
+	/* Emptying a segment may have opened one for the same class meanwhile: then that one goes first. */
+	struct open_segment *to = &thread->open[part->index][open];
+	if (to->tail + bytes <= segment_bytes(part)) {
+		if (segment != SEGMENT_NONE)
+			segment_give(part, segment);
+		return alloc_record(thread, part, open, class, bytes);
+	}
+	if (segment == SEGMENT_NONE) {
+		COUNT(thread, no_memory);
+		return NULL;
+	}
+	open_seal(thread, part, to);
+	return open_start(thread, part, open, segment, bytes);
+}
+
+void *
+alloc_moving(
+    struct store_thread *thread, struct partition *part, uint32_t open, uint32_t class, uint32_t bytes)
+{
+	struct open_segment *to = &thread->open[part->index][open];
+
+	if (to->tail + bytes <= segment_bytes(part)) {
+		void *record = to->base + to->tail;
+		to->tail += bytes;
+		return record;
+	}
+	uint32_t segment = segment_take(part, 0, class);
+	if (segment == SEGMENT_NONE)
+		return NULL;
+	open_seal(thread, part, to);
+	return open_start(thread, part, open, segment, bytes);
+}
+
+void
+alloc_undo(struct store_thread *thread, struct partition *part, uint32_t open, void *record, uint32_t bytes)
+{
+	struct open_segment *from = &thread->open[part->index][open];
+
+	if (from->base && from->base + from->tail == (uint8_t *)record + bytes) {
+		from->tail -= bytes;
+		return;
+	}
+	record_make_hole(record, bytes);
+	segment_dead(part, pointer_location(part, record), bytes);
+}
+
+void
+alloc_fill_begin(struct partition *part, const void *record)
+{
+	struct segment *seg = segment_of(part, pointer_location(part, record));
+	if (atomic_fetch_add_explicit(&seg->fills, 1, memory_order_relaxed) == 0)
+		atomic_fetch_add_explicit(&part->filled, 1, memory_order_relaxed);
+}
+
+void
+alloc_fill_end(struct partition *part, const void *record)
+{
+	struct segment *seg = segment_of(part, pointer_location(part, record));
+	/* release pairs with segment_idle() */
+	if (atomic_fetch_sub_explicit(&seg->fills, 1, memory_order_release) == 1)
+		atomic_fetch_sub_explicit(&part->filled, 1, memory_order_relaxed);
+}
+
+/* How many of `want` value bytes a chunk can take at the end of the open segment; 0: too few to bother. */
+static uint32_t
+chunk_room(const struct partition *part, const struct open_segment *open, uint32_t want)
+{
+	uint32_t left = segment_bytes(part) - open->tail;
+	uint32_t least = want < CHUNK_BYTES_MIN ? want : CHUNK_BYTES_MIN;
+
+	if (left < record_round((uint32_t)sizeof(struct chunk) + least))
+		return 0;
+	left -= (uint32_t)sizeof(struct chunk);
+	if (want > CHUNK_BYTES_MAX)
+		want = CHUNK_BYTES_MAX;
+	return want < left ? want : left;
+}
+
+struct chunk *
+alloc_chunk(struct store_thread *thread, struct partition *part, uint32_t class, uint64_t hash,
+    uint32_t ordinal, uint32_t want)
+{
+	struct open_segment *open = &thread->open[part->index][OPEN_CHUNK];
+	uint32_t room = chunk_room(part, open, want);
+	struct chunk *chunk;
+
+	if (room == 0) {
+		struct open_segment empty = {.tail = 0};
+		room = chunk_room(part, &empty, want);
+		chunk = alloc_refill(
+		    thread, part, OPEN_CHUNK, class, record_round((uint32_t)sizeof(*chunk) + room));
+	} else {
+		chunk = alloc_record(
+		    thread, part, OPEN_CHUNK, class, record_round((uint32_t)sizeof(*chunk) + room));
+	}
+	if (!chunk)
+		return NULL;
+	atomic_store_explicit(&chunk->meta, meta_make(0, RECORD_KIND_CHUNK, ITEM_RAW), memory_order_relaxed);
+	chunk->bytes = room;
+	chunk->ordinal = ordinal;
+	chunk->hash = hash;
+	atomic_store_explicit(&segment_of(part, pointer_location(part, chunk))->expires_max, UINT32_MAX,
+	    memory_order_relaxed); /* the item's own segment expires it */
+	alloc_fill_begin(part, chunk);
+	return chunk;
+}
+
+void
+alloc_note_expiry(struct partition *part, const struct item *item, uint32_t expiry)
+{
+	struct segment *seg = segment_of(part, pointer_location(part, item));
+	uint32_t latest = expiry ? expiry : UINT32_MAX;
+	uint32_t seen = atomic_load_explicit(&seg->expires_max, memory_order_relaxed);
+
+	while (seen < latest && !atomic_compare_exchange_weak_explicit(&seg->expires_max, &seen, latest,
+	                            memory_order_relaxed, memory_order_relaxed))
+		;
+	seen = atomic_load_explicit(&seg->expires_min, memory_order_relaxed);
+	while (seen > latest && !atomic_compare_exchange_weak_explicit(&seg->expires_min, &seen, latest,
+	                            memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+uint64_t
+alloc_item_bytes(const struct item *item)
+{
+	uint64_t meta = item_meta(item);
+	uint64_t bytes = item_record_bytes(item, meta);
+
+	if (meta & ITEM_CHUNKED) {
+		const struct chunk_list *list = item_chunks(item, meta);
+		for (uint32_t i = 0; i < list->len; i++)
+			bytes +=
+			    record_round((uint32_t)sizeof(struct chunk) + chunk_entry_bytes(list->entry[i]));
+	}
+	return bytes;
+}
+
+void
+alloc_dead(struct store_thread *thread, struct partition *part, const struct item *item)
+{
+	uint64_t meta = item_meta(item);
+	uint32_t own = item_record_bytes(item, meta);
+	uint64_t total = own;
+
+	segment_dead(part, pointer_location(part, item), own);
+	if (meta & ITEM_CHUNKED) {
+		const struct chunk_list *list = item_chunks(item, meta);
+		for (uint32_t i = 0; i < list->len; i++) {
+			uint32_t bytes =
+			    record_round((uint32_t)sizeof(struct chunk) + chunk_entry_bytes(list->entry[i]));
+			segment_dead(part, chunk_entry_location(list->entry[i]), bytes);
+			total += bytes;
+		}
+	}
+	COUNT(thread, items_out);
+	COUNT_ADD(thread, bytes_out, total);
+}
+
+void
+alloc_close(struct store_thread *thread)
+{
+	for (unsigned p = 0; p < thread->store->partitions_len; p++)
+		for (uint32_t open = 0; open < OPENS; open++)
+			open_seal(thread, &thread->store->partitions[p], &thread->open[p][open]);
+}

@@ -1,0 +1,265 @@
+/*
+ * Drafts and publishing. See draft.h. The conditions are memcached's (do_store_item as observed from
+ * outside): a CAS is compared first, then the mode decides; expired and flushed items count as absent.
+ */
+#include "store/draft.h"
+#include "store/alloc.h"
+#include "store/evict.h"
+#include "store/index.h"
+#include "store/life.h"
+#include "store/read.h"
+
+/* An inline record may take an eighth of a segment: what is left open at a segment's end stays small. */
+#define INLINE_PART           8u
+/* memcached's item: header 48, CAS 8, the key's NUL, the value's CR LF; 4 more for client flags that are not
+ * 0. */
+#define MEMCACHED_ITEM_BYTES  59u
+#define MEMCACHED_FLAGS_BYTES 4u
+
+/* Room is made in full index lines this often before a write is refused. */
+#define INDEX_TRIES 32u
+
+uint32_t
+draft_inline_max(const struct partition *part)
+{
+	uint32_t most = segment_bytes(part) / INLINE_PART;
+	return most < ITEM_INLINE_VALUE_MAX ? most : ITEM_INLINE_VALUE_MAX;
+}
+
+bool
+draft_size_allowed(const struct store *store, uint32_t key_len, uint32_t client_flags, uint64_t value_bytes)
+{
+	uint64_t counted =
+	    value_bytes + key_len + MEMCACHED_ITEM_BYTES + (client_flags ? MEMCACHED_FLAGS_BYTES : 0);
+	return counted <= store->item_max_bytes;
+}
+
+static void
+draft_write_header(struct store_thread *thread, const struct draft *draft, const struct store_key *key,
+    const struct store_write *write, uint32_t len, uint32_t flags)
+{
+	struct item *item = draft->item;
+	uint8_t *at = item->body;
+
+	atomic_store_explicit(&item->meta, meta_make(0, key->len, flags), memory_order_relaxed);
+	atomic_store_explicit(&item->expiry, (len >> 16) << 30 | expiry_of(thread->store, write->expires_s),
+	    memory_order_relaxed);
+	item->value_low = (uint16_t)len;
+	atomic_store_explicit(&item->access, (uint16_t)thread->now_s, memory_order_relaxed);
+	if (flags & ITEM_EXT_CAS) {
+		item_ext_cas_set(item, write->cas_new);
+		at += 8;
+	}
+	if (flags & ITEM_CFLAGS) {
+		memcpy(at, &write->client_flags, 4);
+		at += 4;
+	}
+	memcpy(at, key->bytes, key->len);
+}
+
+bool
+draft_begin(struct store_thread *thread, struct draft *draft, const struct store_key *key,
+    const struct store_write *write, uint32_t value_bytes, uint32_t chunks, uint32_t open)
+{
+	struct item_shape shape = {.key_len = key->len,
+	    .value_bytes = value_bytes,
+	    .chunks = chunks,
+	    .client_flags = write->client_flags,
+	    .ext_cas = write->cas_set};
+	uint32_t class;
+
+	draft->part = partition_of(thread->store, key->hash);
+	draft->bytes = shape_bytes(&shape);
+	draft->total_bytes = draft->bytes;
+	class = class_of(chunks ? value_bytes : draft->bytes, 0);
+	draft->open =
+	    open < OPENS ? open : open_of(thread, class, expiry_of(thread->store, write->expires_s));
+	draft->item = alloc_record(thread, draft->part, draft->open, class, draft->bytes);
+	if (!draft->item)
+		return false;
+	uint32_t flags = (write->cas_set ? ITEM_EXT_CAS : 0) | (write->client_flags ? ITEM_CFLAGS : 0) |
+	                 (chunks ? ITEM_CHUNKED : 0) | (write->key_binary ? STORE_ITEM_KEY_BINARY : 0);
+	draft_write_header(thread, draft, key, write, chunks ? chunks : value_bytes, flags);
+	if (chunks) {
+		struct chunk_list *list = draft_chunks(draft);
+		list->value_bytes = value_bytes;
+		list->len = chunks;
+	}
+	return true;
+}
+
+uint8_t *
+draft_value(const struct draft *draft)
+{
+	return (uint8_t *)(uintptr_t)item_value(draft->item, item_meta(draft->item));
+}
+
+struct chunk_list *
+draft_chunks(const struct draft *draft)
+{
+	return (struct chunk_list *)(void *)draft_value(draft);
+}
+
+void
+draft_abort(struct store_thread *thread, struct draft *draft)
+{
+	alloc_undo(thread, draft->part, draft->open, draft->item, draft->bytes);
+}
+
+/* Compares the write's CAS with the old item's: STORE_OK, STORE_STALE (older, and meta's I allows it) or
+ * EXISTS. */
+static enum store_status
+decide_cas(const struct store *store, const struct store_write *write, const struct item *old)
+{
+	uint64_t cas = item_visible_cas(store, old, item_meta(old));
+
+	if (write->cas == cas)
+		return STORE_OK;
+	return write->invalidate && write->cas < cas ? STORE_STALE : STORE_EXISTS;
+}
+
+/* old: the item alive under the key, or NULL. */
+static enum store_status
+decide_write(const struct store *store, const struct store_write *write, const struct item *old)
+{
+	bool check = write->cas_check || write->mode == STORE_CAS;
+
+	switch (write->mode) {
+	case STORE_ADD:
+		return old ? STORE_NOT_STORED : STORE_OK;
+	case STORE_APPEND:
+	case STORE_PREPEND: /* only when vivified: there was nothing to append to */
+		return old ? STORE_EXISTS : STORE_OK;
+	case STORE_REPLACE:
+		if (!old)
+			return check ? STORE_NOT_FOUND : STORE_NOT_STORED;
+		return check ? decide_cas(store, write, old) : STORE_OK;
+	default:
+		if (!check)
+			return STORE_OK;
+		return old ? decide_cas(store, write, old) : STORE_NOT_FOUND;
+	}
+}
+
+/* Flags and expiry that a derived or stale item keeps from the one it replaces. */
+static void
+inherit(struct draft *draft, const struct item *old, enum draft_kind kind, enum store_status status)
+{
+	uint64_t meta = item_meta(draft->item);
+	uint64_t from = item_meta(old);
+
+	if (kind == DRAFT_APPENDED)
+		meta |= from & STORE_ITEM_KEY_BINARY;
+	else if (kind == DRAFT_COUNTED)
+		meta |= from & ITEM_PUBLIC_FLAGS;
+	else if (status == STORE_STALE)
+		meta |= STORE_ITEM_STALE | (from & STORE_ITEM_TOKEN_SENT);
+	else
+		return;
+	atomic_store_explicit(&draft->item->meta, meta, memory_order_relaxed);
+	item_expiry_set(draft->item, item_expiry(old));
+}
+
+/* Under the bucket's lock. hit: what the slot holds now, alive or not; NULL for a new key. False: no free
+ * slot. */
+static bool
+swing(struct store_thread *thread, struct draft *draft, struct index_cursor *cursor, struct index_hit *hit,
+    struct publish *publish)
+{
+	struct item *item = draft->item;
+	uint64_t meta = item_meta(item);
+	uint64_t sequence = sequence_next(thread, hit ? meta_sequence(item_meta(hit->item)) : 0);
+	uint64_t word = slot_make(draft->part, cursor->hash, pointer_location(draft->part, item),
+	    draft->bytes, hit ? slot_hits(hit->word) : 0);
+
+	atomic_store_explicit(&item->meta, meta | sequence << ITEM_SEQUENCE_SHIFT, memory_order_relaxed);
+	publish->cas = item_visible_cas(thread->store, item, item_meta(item));
+	if (hit)
+		index_swing(cursor, hit, word);
+	else if (!index_insert(cursor, word))
+		return false;
+	alloc_note_expiry(draft->part, item, item_expiry(item));
+	return true;
+}
+
+static void
+account(struct store_thread *thread, struct draft *draft, const struct item *replaced, bool reclaimed)
+{
+	COUNT(thread, total_items);
+	COUNT(thread, items_in);
+	COUNT_ADD(thread, bytes_in, draft->total_bytes);
+	if (replaced)
+		alloc_dead(thread, draft->part, replaced);
+	if (reclaimed)
+		COUNT(thread, reclaimed);
+}
+
+enum publish_try { TRY_DONE, TRY_AGAIN_DERIVED, TRY_INDEX_FULL };
+
+static enum publish_try
+publish_try(struct store_thread *thread, struct draft *draft, const struct store_key *key,
+    struct publish *publish, enum store_status *status)
+{
+	struct index_cursor cursor;
+	struct index_hit hit;
+	enum publish_try tried = TRY_DONE;
+	bool swung = false;
+
+	index_lock(draft->part, key->hash, &cursor);
+	bool found = index_seek(&cursor, key, &hit);
+	bool alive = found && item_life(thread, hit.item, item_meta(hit.item)) == ITEM_ALIVE;
+	const struct item *old = alive ? hit.item : NULL;
+	if (publish->kind == DRAFT_WRITE) {
+		*status = decide_write(thread->store, publish->write, old);
+	} else {
+		*status = STORE_OK;
+		if (!old || old != publish->from || meta_sequence(item_meta(old)) != publish->from_sequence)
+			tried = TRY_AGAIN_DERIVED;
+	}
+	if (tried == TRY_DONE && (*status == STORE_OK || *status == STORE_STALE)) {
+		if (old)
+			inherit(draft, old, publish->kind, *status);
+		swung = swing(thread, draft, &cursor, found ? &hit : NULL, publish);
+		if (!swung)
+			tried = TRY_INDEX_FULL;
+	}
+	index_unlock(&cursor);
+	if (swung)
+		account(thread, draft, found ? hit.item : NULL, found && !alive);
+	else if (tried == TRY_DONE)
+		draft_abort(thread, draft);
+	return tried;
+}
+
+enum store_status
+draft_publish(
+    struct store_thread *thread, struct draft *draft, const struct store_key *key, struct publish *publish)
+{
+	enum store_status status = STORE_NO_MEMORY;
+
+	publish->again = false;
+	for (unsigned tries = 0; tries < INDEX_TRIES; tries++) {
+		switch (publish_try(thread, draft, key, publish, &status)) {
+		case TRY_DONE:
+			return status;
+		case TRY_AGAIN_DERIVED:
+			COUNT(thread, publish_retries);
+			publish->again = true;
+			draft_abort(thread, draft);
+			return STORE_EXISTS;
+		case TRY_INDEX_FULL:
+			break;
+		}
+		/* The index may take a segment and this thread may quiesce meanwhile: `from` could be reused.
+		 */
+		bool held = thread->holding;
+		thread->holding = held || publish->from != NULL;
+		bool room = evict_index(thread, draft->part, key->hash);
+		thread->holding = held;
+		if (!room)
+			break;
+	}
+	COUNT(thread, no_memory);
+	draft_abort(thread, draft);
+	return STORE_NO_MEMORY;
+}

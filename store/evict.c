@@ -1,0 +1,474 @@
+/*
+ * Walks victims record by record. See evict.h for the policy and segment.h for the choice of victims.
+ */
+#include "store/evict.h"
+#include "store/alloc.h"
+#include "store/index.h"
+#include "store/life.h"
+#include "store/segment.h"
+
+/* Records hashed and prefetched ahead: enough to hide one memory access behind the others. */
+#define WALK_BATCH     16u
+/* Free segments kept beyond the reserve by background work: one for each thread and this many. */
+#define AHEAD_SEGMENTS 2u
+
+/* One record of a segment being emptied. */
+struct walk_record {
+	void *record;
+	uint64_t hash;
+};
+
+struct emptying {
+	struct store_thread *thread;
+	struct partition *part;
+	struct job *job;
+};
+
+enum drop_reason { DROP_EVICTED, DROP_EXPIRED };
+
+static void
+count_drop(struct store_thread *thread, uint64_t meta, enum drop_reason reason)
+{
+	bool unfetched = !(meta & STORE_ITEM_FETCHED);
+
+	if (reason == DROP_EVICTED) {
+		COUNT(thread, evictions);
+		COUNT_ADD(thread, evicted_unfetched, unfetched);
+	} else {
+		COUNT(thread, expired);
+		COUNT_ADD(thread, expired_unfetched, unfetched);
+	}
+}
+
+void
+evict_forget(struct store_thread *thread, struct partition *part, const struct item *item)
+{
+	count_drop(thread, item_meta(item), DROP_EVICTED);
+	alloc_dead(thread, part, item);
+}
+
+/* Takes the item at a location out of the index; false when someone else did. */
+static bool
+drop(struct store_thread *thread, struct partition *part, uint64_t hash, uint64_t location,
+    enum drop_reason reason)
+{
+	struct index_cursor cursor;
+	struct index_hit hit;
+
+	index_lock(part, hash, &cursor);
+	bool found = index_seek_location(&cursor, location, &hit);
+	if (found)
+		index_remove(&cursor, &hit);
+	index_unlock(&cursor);
+	if (!found)
+		return false;
+	count_drop(thread, item_meta(hit.item), reason);
+	alloc_dead(thread, part, hit.item);
+	return true;
+}
+
+/* Copies an item's record; readers may be changing flags and access meanwhile. */
+static void
+item_copy(struct item *to, const struct item *from, uint32_t bytes)
+{
+	atomic_store_explicit(&to->meta, item_meta(from), memory_order_relaxed);
+	atomic_store_explicit(
+	    &to->expiry, atomic_load_explicit(&from->expiry, memory_order_relaxed), memory_order_relaxed);
+	to->value_low = from->value_low;
+	atomic_store_explicit(
+	    &to->access, atomic_load_explicit(&from->access, memory_order_relaxed), memory_order_relaxed);
+	uint32_t ext = item_meta(from) & ITEM_EXT_CAS ? 8 : 0;
+	if (ext)
+		item_ext_cas_set(to, item_ext_cas(from));
+	memcpy(to->body + ext, from->body + ext, bytes - sizeof(*from) - ext);
+}
+
+/* Under the bucket's lock: flags, sequence and expiry as they are now, then the swing. */
+static bool
+move_publish(struct partition *part, uint64_t hash, const struct item *from, struct item *to, uint32_t bytes,
+    uint32_t hits)
+{
+	struct index_cursor cursor;
+	struct index_hit hit;
+
+	index_lock(part, hash, &cursor);
+	bool found = index_seek_location(&cursor, pointer_location(part, from), &hit);
+	if (found) {
+		atomic_store_explicit(&to->meta, item_meta(from), memory_order_relaxed);
+		item_expiry_set(to, item_expiry(from));
+		if (item_meta(from) & ITEM_EXT_CAS)
+			item_ext_cas_set(to, item_ext_cas(from));
+		alloc_note_expiry(part, to, item_expiry(from));
+		index_swing(&cursor, &hit, slot_make(part, hash, pointer_location(part, to), bytes, hits));
+	}
+	index_unlock(&cursor);
+	return found;
+}
+
+static uint32_t
+moved_open(const struct emptying *e, uint32_t class, uint32_t expiry)
+{
+	return e->job->kind == JOB_COMPACT ? OPEN_COMPACT : open_of(e->thread, class, expiry);
+}
+
+static uint32_t
+moved_class(const struct emptying *e, const struct item *item, uint32_t hits)
+{
+	if (e->job->kind == JOB_COMPACT)
+		return e->part->segments[e->job->segment].class;
+	uint64_t bytes = alloc_item_bytes(item);
+	return class_of(bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes, hits);
+}
+
+/* False when there is no memory to move to. */
+static bool
+move_item(const struct emptying *e, struct item *item, uint64_t hash, uint32_t hits)
+{
+	uint32_t bytes = item_record_bytes(item, item_meta(item));
+	uint32_t class = moved_class(e, item, hits);
+	uint32_t open = moved_open(e, class, item_expiry(item));
+	struct item *to = alloc_moving(e->thread, e->part, open, class, bytes);
+
+	if (!to)
+		return false;
+	item_copy(to, item, bytes);
+	if (!move_publish(e->part, hash, item, to, bytes, e->job->kind == JOB_COMPACT ? hits : hits / 2)) {
+		alloc_undo(e->thread, e->part, open, to, bytes);
+		return true;
+	}
+	segment_dead(e->part, pointer_location(e->part, item), bytes);
+	COUNT(e->thread, moved);
+	COUNT_ADD(e->thread, moved_bytes, bytes);
+	return true;
+}
+
+static bool
+must_keep(const struct emptying *e, uint32_t hits)
+{
+	if (!e->job->evict)
+		return true;
+	return !e->job->drop && (e->job->kind == JOB_COMPACT || hits > 0);
+}
+
+/* False: the job must stop, there is nowhere to move to and nothing may be dropped. */
+static bool
+empty_item(const struct emptying *e, struct item *item, uint64_t hash)
+{
+	uint64_t location = pointer_location(e->part, item);
+	struct index_hit hit;
+
+	if (!index_find_location(e->part, hash, location, &hit))
+		return true;
+	if (item_life(e->thread, item, item_meta(item)) != ITEM_ALIVE) {
+		drop(e->thread, e->part, hash, location, DROP_EXPIRED);
+		return true;
+	}
+	uint32_t hits = slot_hits(hit.word);
+	if (must_keep(e, hits) && move_item(e, item, hash, hits))
+		return true;
+	if (!e->job->evict)
+		return false;
+	drop(e->thread, e->part, hash, location, DROP_EVICTED);
+	return true;
+}
+
+/* Copies the chunk and its owner's header, which names it. False: no memory. */
+static bool
+move_chunk(const struct emptying *e, struct chunk *chunk, struct index_hit *owner)
+{
+	uint32_t chunk_bytes = record_round((uint32_t)sizeof(*chunk) + chunk->bytes);
+	uint32_t item_bytes = item_record_bytes(owner->item, item_meta(owner->item));
+	uint32_t hits = slot_hits(owner->word);
+	uint32_t class = moved_class(e, owner->item, hits);
+	uint32_t open = moved_open(e, class, item_expiry(owner->item));
+	struct chunk *chunk_to = alloc_moving(e->thread, e->part, OPEN_CHUNK, class, chunk_bytes);
+	if (!chunk_to)
+		return false;
+	struct item *item_to = alloc_moving(e->thread, e->part, open, class, item_bytes);
+	if (!item_to) {
+		alloc_undo(e->thread, e->part, OPEN_CHUNK, chunk_to, chunk_bytes);
+		return false;
+	}
+	uint64_t hash = chunk->hash;
+	uint32_t ordinal = chunk->ordinal;
+	atomic_store_explicit(
+	    &chunk_to->meta, meta_make(0, RECORD_KIND_CHUNK, ITEM_RAW), memory_order_relaxed);
+	memcpy(&chunk_to->bytes, &chunk->bytes, chunk_bytes - sizeof(chunk->meta));
+	atomic_store_explicit(&segment_of(e->part, pointer_location(e->part, chunk_to))->expires_max,
+	    UINT32_MAX, memory_order_relaxed);
+	item_copy(item_to, owner->item, item_bytes);
+	struct chunk_list *list = (struct chunk_list *)(uintptr_t)item_chunks(item_to, item_meta(item_to));
+	list->entry[ordinal] = chunk_entry_make(pointer_location(e->part, chunk_to), chunk->bytes);
+	/* The owner's hits fade once a round over its chunks, else a large item once read would stay for
+	 * ever. */
+	uint32_t hits_left = ordinal == 0 && e->job->kind == JOB_EVICT ? hits / 2 : hits;
+	if (!move_publish(e->part, hash, owner->item, item_to, item_bytes, hits_left)) {
+		alloc_undo(e->thread, e->part, open, item_to, item_bytes);
+		alloc_undo(e->thread, e->part, OPEN_CHUNK, chunk_to, chunk_bytes);
+		return true;
+	}
+	segment_dead(e->part, pointer_location(e->part, owner->item), item_bytes);
+	segment_dead(e->part, pointer_location(e->part, chunk), chunk_bytes);
+	COUNT(e->thread, moved);
+	COUNT_ADD(e->thread, moved_bytes, chunk_bytes + item_bytes);
+	return true;
+}
+
+static bool
+empty_chunk(const struct emptying *e, struct chunk *chunk)
+{
+	uint64_t location = pointer_location(e->part, chunk);
+	struct index_hit owner;
+
+	/* Until it is unlinked: a writer may swing the owner while this moves it. */
+	while (index_find_owner(e->part, chunk->hash, chunk->ordinal, location, &owner)) {
+		uint64_t owner_location = pointer_location(e->part, owner.item);
+		if (item_life(e->thread, owner.item, item_meta(owner.item)) != ITEM_ALIVE) {
+			drop(e->thread, e->part, chunk->hash, owner_location, DROP_EXPIRED);
+			continue;
+		}
+		if (must_keep(e, slot_hits(owner.word)) && move_chunk(e, chunk, &owner))
+			continue;
+		if (!e->job->evict)
+			return false;
+		drop(e->thread, e->part, chunk->hash, owner_location, DROP_EVICTED);
+	}
+	return true;
+}
+
+static void
+crawl_item(const struct emptying *e, struct item *item, uint64_t hash)
+{
+	uint64_t location = pointer_location(e->part, item);
+	struct index_hit hit;
+
+	if (!index_find_location(e->part, hash, location, &hit))
+		return;
+	if (item_life(e->thread, item, item_meta(item)) != ITEM_ALIVE) {
+		drop(e->thread, e->part, hash, location, DROP_EXPIRED);
+		return;
+	}
+	uint32_t expiry = item_expiry(item);
+	if (expiry && expiry < e->job->expires_min)
+		e->job->expires_min = expiry;
+}
+
+static bool
+walk_one(const struct emptying *e, const struct walk_record *at)
+{
+	uint64_t meta = item_meta(at->record);
+
+	if (meta & ITEM_RAW) {
+		if (e->job->kind == JOB_CRAWL || meta_key_len(meta) != RECORD_KIND_CHUNK)
+			return true;
+		return empty_chunk(e, at->record);
+	}
+	if (e->job->kind == JOB_CRAWL) {
+		crawl_item(e, at->record, at->hash);
+		return true;
+	}
+	return empty_item(e, at->record, at->hash);
+}
+
+/* Reads the next records' headers and fetches their index lines. */
+static unsigned
+walk_ahead(const struct emptying *e, uint32_t used, struct walk_record *batch, unsigned most)
+{
+	unsigned len = 0;
+	uint8_t *base = segment_base(e->part, e->job->segment);
+
+	while (len < most && e->job->offset < used) {
+		struct walk_record *at = &batch[len++];
+		at->record = base + e->job->offset;
+		e->job->offset += record_bytes(at->record);
+		uint64_t meta = item_meta(at->record);
+		if (meta & ITEM_RAW) {
+			at->hash = 0;
+			continue;
+		}
+		at->hash =
+		    hash_bytes(&e->thread->store->hash, item_key(at->record, meta), meta_key_len(meta));
+		__builtin_prefetch(index_home(e->part, at->hash));
+	}
+	return len;
+}
+
+static void
+job_end(const struct emptying *e)
+{
+	struct store_thread *thread = e->thread;
+
+	switch (e->job->kind) {
+	case JOB_CRAWL:
+		segment_crawl_end(e->part, e->job->segment, e->job->expires_min);
+		break;
+	case JOB_COMPACT:
+		COUNT(thread, segments_compacted);
+		segment_retire(thread->store, e->part, e->job->segment);
+		break;
+	default:
+		if (e->job->live)
+			COUNT(thread, segments_evicted);
+		else
+			COUNT(thread, segments_expired);
+		segment_retire(thread->store, e->part, e->job->segment);
+	}
+	e->job->kind = JOB_NONE;
+}
+
+/* Does up to `budget` records of the thread's job; returns how many are left of the budget. */
+static unsigned
+job_run(struct store_thread *thread, unsigned budget)
+{
+	struct emptying e = {
+	    .thread = thread, .part = &thread->store->partitions[thread->job.partition], .job = &thread->job};
+	struct walk_record batch[WALK_BATCH];
+	uint32_t used =
+	    atomic_load_explicit(&e.part->segments[e.job->segment].used_bytes, memory_order_relaxed);
+
+	while (e.job->offset < used && budget > 0) {
+		unsigned len = walk_ahead(&e, used, batch, budget < WALK_BATCH ? budget : WALK_BATCH);
+		for (unsigned i = 0; i < len; i++)
+			if (!walk_one(&e, &batch[i])) {
+				segment_unvictim(e.part, e.job->segment);
+				e.job->kind = JOB_NONE;
+				return 0;
+			}
+		budget -= len;
+	}
+	if (e.job->offset >= used)
+		job_end(&e);
+	return budget;
+}
+
+static bool
+job_begin(struct store_thread *thread, struct partition *part, enum victim_kind most, bool drop_all)
+{
+	uint32_t segment;
+	enum victim_kind kind = segment_victim(thread->store, part, thread->now_expiry, most, &segment);
+
+	if (kind == VICTIM_NONE)
+		return false;
+	thread->job = (struct job){.kind = kind == VICTIM_COMPACT ? JOB_COMPACT : JOB_EVICT,
+	    .partition = part->index,
+	    .segment = segment,
+	    .drop = drop_all && kind == VICTIM_EVICT,
+	    .live = kind == VICTIM_EVICT,
+	    .evict = thread->store->evict};
+	return true;
+}
+
+static bool
+job_begin_crawl(struct store_thread *thread, struct partition *part)
+{
+	uint32_t segment = segment_crawl_begin(part, thread->now_expiry);
+
+	if (segment == SEGMENT_NONE)
+		return false;
+	thread->job = (struct job){
+	    .kind = JOB_CRAWL, .partition = part->index, .segment = segment, .expires_min = UINT32_MAX};
+	return true;
+}
+
+void
+evict_finish(struct store_thread *thread)
+{
+	if (thread->job.kind != JOB_NONE)
+		job_run(thread, UINT32_MAX);
+}
+
+bool
+evict_inline(struct store_thread *thread, struct partition *part, bool drop_all)
+{
+	bool was_here = thread->job.kind != JOB_NONE && thread->job.kind != JOB_CRAWL &&
+	                thread->job.partition == part->index;
+
+	evict_finish(thread);
+	if (was_here)
+		return true;
+	if (!job_begin(thread, part, thread->store->evict ? VICTIM_EVICT : VICTIM_COMPACT, drop_all))
+		return false;
+	COUNT(thread, evicted_inline);
+	uint32_t segment = thread->job.segment;
+	evict_finish(thread);
+	/* A victim that could not be emptied went back to its queue. */
+	return atomic_load_explicit(&part->segments[segment].state, memory_order_relaxed) != SEGMENT_SEALED;
+}
+
+/* Gives up the item of a full line that was read least. */
+static bool
+evict_from_line(struct store_thread *thread, struct partition *part, uint64_t hash)
+{
+	struct bucket *home = index_home(part, hash);
+	uint64_t least = 0;
+
+	for (unsigned s = 0; s < BUCKET_SLOTS; s++) {
+		uint64_t word = slot_load(&home->slot[s]);
+		if (word == 0)
+			return true;
+		if (least == 0 || slot_hits(word) < slot_hits(least))
+			least = word;
+	}
+	if (drop(thread, part, index_slot_hash(thread->store, part, least), slot_location(least),
+	        DROP_EVICTED))
+		COUNT(thread, evicted_index);
+	return true;
+}
+
+bool
+evict_index(struct store_thread *thread, struct partition *part, uint64_t hash)
+{
+	spin_lock(&part->split_lock);
+	bool ready = index_table_ready(part);
+	spin_unlock(&part->split_lock);
+
+	uint32_t segment = ready ? SEGMENT_NONE : alloc_index_segment(thread, part);
+	spin_lock(&part->split_lock);
+	if (segment != SEGMENT_NONE && !index_table_ready(part)) {
+		index_table_add(part, segment);
+		segment = SEGMENT_NONE;
+	}
+	bool split = index_split(thread, part, hash);
+	spin_unlock(&part->split_lock);
+
+	if (segment != SEGMENT_NONE)
+		segment_give_index(part, segment);
+	return split || (thread->store->evict && evict_from_line(thread, part, hash));
+}
+
+/* One partition's share of background work; returns the budget left. */
+static unsigned
+maintain_partition(struct store_thread *thread, struct partition *part, unsigned budget)
+{
+	struct store *store = thread->store;
+
+	segment_reclaim(store, part);
+	while (budget > 0) {
+		if (thread->job.kind == JOB_NONE) {
+			uint32_t used = atomic_load_explicit(&part->used_len, memory_order_relaxed);
+			uint32_t limbo = atomic_load_explicit(&part->limbo_len, memory_order_relaxed);
+			uint32_t limit = atomic_load_explicit(&part->limit_len, memory_order_relaxed);
+			uint32_t wanted = segment_reserve(part, store) + AHEAD_SEGMENTS +
+			                  atomic_load_explicit(&store->registered, memory_order_relaxed);
+			bool short_of = used + wanted > limit + limbo;
+			enum victim_kind most = !short_of      ? VICTIM_DEAD
+			                        : store->evict ? VICTIM_EVICT
+			                                       : VICTIM_COMPACT;
+			if (!job_begin(thread, part, most, false) && !job_begin_crawl(thread, part))
+				return budget;
+		}
+		budget = job_run(thread, budget);
+	}
+	return 0;
+}
+
+bool
+store_maintain(struct store_thread *thread, unsigned budget)
+{
+	struct store *store = thread->store;
+
+	for (unsigned i = 0; i < store->partitions_len && budget > 0; i++)
+		budget = maintain_partition(
+		    thread, &store->partitions[(thread->id + i) % store->partitions_len], budget);
+	return thread->job.kind != JOB_NONE;
+}

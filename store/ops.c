@@ -1,0 +1,268 @@
+/*
+ * memcached's semantics of storing: what set, add, replace, append, prepend, cas, delete, touch and meta's
+ * invalidate and win do to an item. incr and decr are in delta.c. Conditions are decided in draft.c under the
+ * bucket's lock.
+ */
+#include "store/ops.h"
+#include "store/alloc.h"
+#include "store/fill.h"
+#include "store/join.h"
+#include "store/life.h"
+#include "store/read.h"
+
+#define EXPTIME_RELATIVE_MAX_S (60 * 60 * 24 * 30)
+
+uint32_t
+store_expiry(int32_t exptime, uint32_t now_s)
+{
+	if (exptime == 0)
+		return STORE_EXPTIME_NEVER;
+	if (exptime < 0)
+		return STORE_EXPIRED;
+	return exptime > EXPTIME_RELATIVE_MAX_S ? (uint32_t)exptime : now_s + (uint32_t)exptime;
+}
+
+bool
+ops_find(struct store_thread *thread, const struct store_key *key, struct index_hit *hit)
+{
+	return index_find(partition_of(thread->store, key->hash), key, hit) &&
+	       item_life(thread, hit->item, item_meta(hit->item)) == ITEM_ALIVE;
+}
+
+bool
+ops_lock(struct store_thread *thread, const struct store_key *key, struct index_cursor *cursor,
+    struct index_hit *hit)
+{
+	index_lock(partition_of(thread->store, key->hash), key->hash, cursor);
+	if (index_seek(cursor, key, hit) && item_life(thread, hit->item, item_meta(hit->item)) == ITEM_ALIVE)
+		return true;
+	index_unlock(cursor);
+	return false;
+}
+
+enum store_status
+ops_stored(
+    struct store_thread *thread, enum store_status status, const struct publish *publish, uint64_t *cas)
+{
+	if (status == STORE_OK || status == STORE_STALE) {
+		COUNT(thread, sets);
+		if (cas)
+			*cas = publish->cas;
+	}
+	return status;
+}
+
+static bool
+value_is_inline(
+    const struct store *store, const struct store_key *key, const struct store_write *write, uint32_t bytes)
+{
+	struct item_shape shape = {.key_len = key->len,
+	    .value_bytes = bytes,
+	    .client_flags = write->client_flags,
+	    .ext_cas = write->cas_set};
+	return shape_bytes(&shape) <= draft_inline_max(partition_of(store, key->hash));
+}
+
+static enum store_status
+put_whole(struct store_thread *thread, const struct store_key *key, const struct store_write *write,
+    const void *value, uint32_t value_bytes, uint64_t *cas)
+{
+	struct publish publish = {.kind = DRAFT_WRITE, .write = write};
+	enum store_status status;
+
+	if (value_is_inline(thread->store, key, write, value_bytes)) {
+		struct draft draft;
+		if (!draft_begin(thread, &draft, key, write, value_bytes, 0, OPENS))
+			return STORE_NO_MEMORY;
+		if (value_bytes)
+			memcpy(draft_value(&draft), value, value_bytes);
+		status = draft_publish(thread, &draft, key, &publish);
+	} else {
+		struct store_fill *fill = fill_begin(thread, key, write, value_bytes);
+		if (!fill)
+			return STORE_NO_MEMORY;
+		store_fill_append(fill, value, value_bytes);
+		status = fill_publish(fill, &publish);
+	}
+	return ops_stored(thread, status, &publish, cas);
+}
+
+static bool
+mode_joins(enum store_mode mode)
+{
+	return mode == STORE_APPEND || mode == STORE_PREPEND;
+}
+
+enum store_status
+store_put(struct store_thread *thread, const struct store_key *key, const struct store_write *write,
+    const void *value, uint32_t value_bytes, uint64_t *cas)
+{
+	if (!draft_size_allowed(thread->store, key->len, write->client_flags, value_bytes)) {
+		COUNT(thread, too_large);
+		return STORE_TOO_LARGE;
+	}
+	if (!mode_joins(write->mode))
+		return put_whole(thread, key, write, value, value_bytes, cas);
+	struct join join = {.key = key, .write = write, .bytes = value, .len = value_bytes};
+	enum store_status status = join_put(thread, &join, cas);
+	while (status == STORE_NOT_FOUND && write->vivify) {
+		status = put_whole(thread, key, write, value, value_bytes, cas);
+		if (status == STORE_EXISTS) /* someone else created it just now */
+			status = join_put(thread, &join, cas);
+	}
+	return status == STORE_NOT_FOUND ? STORE_NOT_STORED : status;
+}
+
+/* ---- values in pieces
+ * ------------------------------------------------------------------------------------------ */
+
+enum store_status
+store_reserve(struct store_thread *thread, const struct store_key *key, const struct store_write *write,
+    uint32_t value_bytes, struct store_fill **fill)
+{
+	*fill = NULL;
+	if (!draft_size_allowed(thread->store, key->len, write->client_flags, value_bytes)) {
+		COUNT(thread, too_large);
+		return STORE_TOO_LARGE;
+	}
+	*fill = fill_begin(thread, key, write, value_bytes);
+	return *fill ? STORE_OK : STORE_NO_MEMORY;
+}
+
+static enum store_status
+commit_whole(struct store_thread *thread, struct store_fill *fill, uint64_t *cas)
+{
+	struct publish publish = {.kind = DRAFT_WRITE, .write = &fill->write};
+	enum store_status status = fill_publish(fill, &publish);
+	return ops_stored(thread, status, &publish, cas);
+}
+
+enum store_status
+store_fill_commit(struct store_thread *thread, struct store_fill *fill, uint64_t *cas)
+{
+	assert(fill->taken == fill->value_bytes);
+	if (fill->failed || !mode_joins(fill->write.mode))
+		return commit_whole(thread, fill, cas);
+	struct join join = {
+	    .key = &fill->key, .write = &fill->write, .source = fill, .len = fill->value_bytes};
+	enum store_status status = join_put(thread, &join, cas);
+	if (status == STORE_NOT_FOUND && fill->write.vivify)
+		return commit_whole(thread, fill, cas);
+	fill_abort(fill);
+	return status == STORE_NOT_FOUND ? STORE_NOT_STORED : status;
+}
+
+void
+store_fill_abort(struct store_thread *thread, struct store_fill *fill)
+{
+	(void)thread;
+	fill_abort(fill);
+}
+
+/* ---- changes in place
+ * ------------------------------------------------------------------------------------------ */
+
+enum store_status
+store_delete(struct store_thread *thread, const struct store_key *key, uint64_t cas)
+{
+	struct index_cursor cursor;
+	struct index_hit hit;
+
+	if (!ops_lock(thread, key, &cursor, &hit))
+		return STORE_NOT_FOUND;
+	bool match = cas == 0 || cas == item_visible_cas(thread->store, hit.item, item_meta(hit.item));
+	if (match)
+		index_remove(&cursor, &hit);
+	index_unlock(&cursor);
+	if (!match)
+		return STORE_EXISTS;
+	alloc_dead(thread, cursor.part, hit.item);
+	COUNT(thread, deletes);
+	return STORE_OK;
+}
+
+enum store_status
+store_touch(
+    struct store_thread *thread, const struct store_key *key, uint32_t expires_s, struct store_view *view)
+{
+	struct index_cursor cursor;
+	struct index_hit hit;
+
+	if (!ops_lock(thread, key, &cursor, &hit)) {
+		COUNT(thread, touch_misses);
+		return STORE_NOT_FOUND;
+	}
+	uint64_t meta = item_meta(hit.item);
+	uint32_t expiry = expiry_of(thread->store, expires_s);
+	/* The segment first: it must not be taken for expired while one of its items is not. */
+	alloc_note_expiry(cursor.part, hit.item, expiry);
+	item_expiry_set(hit.item, expiry);
+	if (view) {
+		read_view(thread, cursor.part, hit.item, meta, view);
+		thread->holding = true;
+	}
+	read_count_access(thread, &hit, meta);
+	index_unlock(&cursor);
+	COUNT(thread, touch_hits);
+	return STORE_OK;
+}
+
+/* Under the lock: a new sequence and more flags, while readers may be setting FETCHED. */
+static void
+meta_raise(struct store_thread *thread, struct item *item, uint32_t flags_set, uint32_t flags_clear)
+{
+	uint64_t seen = item_meta(item);
+	uint64_t sequence = sequence_next(thread, meta_sequence(seen));
+	uint64_t raised;
+
+	do {
+		uint32_t flags = (meta_flags(seen) | flags_set) & ~flags_clear;
+		raised = meta_make(sequence, meta_key_len(seen), flags);
+	} while (!atomic_compare_exchange_weak_explicit(
+	    &item->meta, &seen, raised, memory_order_relaxed, memory_order_relaxed));
+	if (seen & ITEM_EXT_CAS)
+		item_ext_cas_set(item, sequence);
+}
+
+enum store_status
+store_invalidate(
+    struct store_thread *thread, const struct store_key *key, uint64_t cas, const uint32_t *expires_s)
+{
+	struct index_cursor cursor;
+	struct index_hit hit;
+
+	if (!ops_lock(thread, key, &cursor, &hit))
+		return STORE_NOT_FOUND;
+	if (cas && cas != item_visible_cas(thread->store, hit.item, item_meta(hit.item))) {
+		index_unlock(&cursor);
+		return STORE_EXISTS;
+	}
+	if (expires_s) {
+		uint32_t expiry = expiry_of(thread->store, *expires_s);
+		alloc_note_expiry(cursor.part, hit.item, expiry);
+		item_expiry_set(hit.item, expiry);
+	}
+	meta_raise(thread, hit.item, STORE_ITEM_STALE, STORE_ITEM_TOKEN_SENT);
+	index_unlock(&cursor);
+	return STORE_OK;
+}
+
+bool
+store_win(struct store_thread *thread, const struct store_key *key, const struct store_view *view)
+{
+	struct index_cursor cursor;
+	struct index_hit hit;
+	const struct item *seen = view->item_;
+	uint64_t sequence = meta_sequence(item_meta(seen));
+	bool won = false;
+
+	if (!ops_lock(thread, key, &cursor, &hit))
+		return false;
+	/* Same sequence: the item of the view, moved or not. Another: someone has recached it already. */
+	if (meta_sequence(item_meta(hit.item)) == sequence)
+		won =
+		    !(atomic_fetch_or_explicit(&hit.item->meta, STORE_ITEM_TOKEN_SENT, memory_order_relaxed) &
+		        STORE_ITEM_TOKEN_SENT);
+	index_unlock(&cursor);
+	return won;
+}

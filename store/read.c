@@ -1,0 +1,142 @@
+/*
+ * Reading: views, access counting, prefetch hints and pins. The common path takes no lock and writes at most
+ * the item's access second, its fetched flag and a hit counter that saturates.
+ */
+#include "store/alloc.h"
+#include "store/index.h"
+#include "store/life.h"
+#include "store/read.h"
+#include "store/segment.h"
+
+uint64_t
+store_hash(const struct store *store, const void *key, size_t len)
+{
+	return hash_bytes(&store->hash, key, len);
+}
+
+void
+store_prefetch_bucket(const struct store *store, uint64_t hash)
+{
+	__builtin_prefetch(index_home(partition_of(store, hash), hash));
+}
+
+void
+store_prefetch_item(const struct store *store, uint64_t hash)
+{
+	const struct partition *part = partition_of(store, hash);
+	const struct bucket *home = index_home(part, hash);
+
+	for (unsigned mask = bucket_match(home, hash_tag(part, hash)); mask; mask &= mask - 1) {
+		uint64_t word = slot_load(&home->slot[__builtin_ctz(mask)]);
+		const char *item = location_pointer(part, slot_location(word));
+		uint32_t lines = (uint32_t)(word >> SLOT_LINES_SHIFT & 3);
+		for (uint32_t i = 0; i <= lines; i++)
+			__builtin_prefetch(item + i * STORE_LINE_BYTES);
+	}
+}
+
+void
+read_view(const struct store_thread *thread, const struct partition *part, const struct item *item,
+    uint64_t meta, struct store_view *view)
+{
+	const struct store *store = thread->store;
+	uint16_t accessed = atomic_load_explicit(&item->access, memory_order_relaxed);
+
+	view->value = meta & ITEM_CHUNKED ? NULL : item_value(item, meta);
+	view->value_bytes = item_value_bytes(item, meta);
+	view->client_flags = item_client_flags(item, meta);
+	view->cas = item_visible_cas(store, item, meta);
+	view->expires_s = expires_of(store, item);
+	view->last_access_s = thread->now_s - (uint16_t)(thread->now_s - accessed);
+	view->item_flags = meta_flags(meta) & ITEM_PUBLIC_FLAGS;
+	view->cold_ = part->index;
+	view->item_ = item;
+}
+
+void
+read_count_access(const struct store_thread *thread, struct index_hit *hit, uint64_t meta)
+{
+	uint16_t now = (uint16_t)thread->now_s;
+
+	/* Each is written only when it changes, so that hot items stay shared between caches. All relaxed:
+	 * hints. */
+	if (!(meta & STORE_ITEM_FETCHED))
+		atomic_fetch_or_explicit(&hit->item->meta, STORE_ITEM_FETCHED, memory_order_relaxed);
+	if (atomic_load_explicit(&hit->item->access, memory_order_relaxed) != now)
+		atomic_store_explicit(&hit->item->access, now, memory_order_relaxed);
+	index_bump(hit);
+}
+
+static enum store_status
+read_miss(struct store_thread *thread, enum item_life life)
+{
+	COUNT(thread, misses);
+	if (life == ITEM_EXPIRED)
+		COUNT(thread, get_expired);
+	if (life == ITEM_FLUSHED)
+		COUNT(thread, get_flushed);
+	return STORE_NOT_FOUND;
+}
+
+enum store_status
+store_get(struct store_thread *thread, const struct store_key *key, struct store_view *view)
+{
+	const struct partition *part = partition_of(thread->store, key->hash);
+	struct index_hit hit;
+
+	if (!index_find(part, key, &hit))
+		return read_miss(thread, ITEM_ALIVE);
+	uint64_t meta = item_meta(hit.item);
+	enum item_life life = item_life(thread, hit.item, meta);
+	if (life != ITEM_ALIVE)
+		return read_miss(thread, life);
+	read_view(thread, part, hit.item, meta, view);
+	thread->holding = true;
+	read_count_access(thread, &hit, meta);
+	COUNT(thread, hits);
+	return STORE_OK;
+}
+
+enum store_status
+store_peek(struct store_thread *thread, const struct store_key *key, struct store_view *view)
+{
+	const struct partition *part = partition_of(thread->store, key->hash);
+	struct index_hit hit;
+
+	if (!index_find(part, key, &hit))
+		return STORE_NOT_FOUND;
+	uint64_t meta = item_meta(hit.item);
+	if (item_life(thread, hit.item, meta) != ITEM_ALIVE)
+		return STORE_NOT_FOUND;
+	read_view(thread, part, hit.item, meta, view);
+	thread->holding = true;
+	return STORE_OK;
+}
+
+uint32_t
+store_view_span(
+    const struct store *store, const struct store_view *view, uint32_t offset, const uint8_t **bytes)
+{
+	const struct partition *part = &store->partitions[view->cold_];
+
+	*bytes = NULL;
+	if (offset >= view->value_bytes)
+		return 0;
+	if (view->value) {
+		*bytes = view->value + offset;
+		return view->value_bytes - offset;
+	}
+	const struct item *item = view->item_;
+	const struct chunk_list *list = item_chunks(item, item_meta(item));
+	for (uint32_t i = 0; i < list->len; i++) {
+		uint32_t len = chunk_entry_bytes(list->entry[i]);
+		if (offset < len) {
+			const struct chunk *chunk =
+			    location_pointer(part, chunk_entry_location(list->entry[i]));
+			*bytes = chunk->data + offset;
+			return len - offset;
+		}
+		offset -= len;
+	}
+	return 0;
+}

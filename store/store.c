@@ -1,0 +1,198 @@
+/*
+ * Creating, destroying and describing a store.
+ */
+#include "store/arena.h"
+#include "store/index.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MEMORY_BYTES_MIN    (8u << 20)
+#define PARTITION_BYTES_MIN (4u << 20)
+#define PARTITION_BYTES_MAX ((size_t)256 << 30) /* what 35 bits of 8 bytes reach */
+#define ITEM_BYTES_MIN      1024u
+#define ITEM_BYTES_MAX      (1u << 30)
+/* An item may take a quarter of a partition: more could not be replaced while it is there. */
+#define ITEM_PART           4u
+
+void
+store_config_default(struct store_config *config)
+{
+	*config = (struct store_config){.memory_bytes = 64u << 20,
+	    .item_max_bytes = 1u << 20,
+	    .threads_max = STORE_THREADS_MAX,
+	    .nodes = {-1},
+	    .nodes_len = 0,
+	    .hugepages = true,
+	    .evict = true,
+	    .cas = true};
+}
+
+static const char *
+config_check(const struct store_config *config)
+{
+	unsigned parts = config->nodes_len ? config->nodes_len : 1;
+
+	if (parts > STORE_NODES_MAX)
+		return "more NUMA nodes than supported";
+	if (config->threads_max < 1 || config->threads_max > STORE_THREADS_MAX)
+		return "the number of threads must be 1 to 64";
+	if (config->memory_bytes < MEMORY_BYTES_MIN || config->memory_bytes / parts < PARTITION_BYTES_MIN)
+		return "memory must be at least 8 MiB, and 4 MiB a node";
+	if (config->memory_bytes / parts > PARTITION_BYTES_MAX)
+		return "memory must be at most 256 GiB a node";
+	if (config->item_max_bytes < ITEM_BYTES_MIN || config->item_max_bytes > ITEM_BYTES_MAX)
+		return "the largest item must be 1 KiB to 1 GiB";
+	if (config->item_max_bytes > config->memory_bytes / parts / ITEM_PART)
+		return "the largest item must be at most a quarter of the memory of a node";
+	return NULL;
+}
+
+static struct store *
+store_allocate(const struct store_config *config)
+{
+	struct store *store = aligned_alloc(STORE_LINE_BYTES, sizeof(*store));
+	unsigned parts = config->nodes_len ? config->nodes_len : 1;
+
+	if (!store)
+		return NULL;
+	memset(store, 0, sizeof(*store));
+	store->partitions = aligned_alloc(STORE_LINE_BYTES, parts * sizeof(*store->partitions));
+	store->threads = aligned_alloc(STORE_LINE_BYTES, config->threads_max * sizeof(*store->threads));
+	if (!store->partitions || !store->threads) {
+		free(store->partitions);
+		free(store->threads);
+		free(store);
+		return NULL;
+	}
+	memset(store->partitions, 0, parts * sizeof(*store->partitions));
+	memset(store->threads, 0, config->threads_max * sizeof(*store->threads));
+	store->partitions_len = parts;
+	store->threads_max = config->threads_max;
+	return store;
+}
+
+static void
+store_configure(struct store *store, const struct store_config *config)
+{
+	hash_keys_init(&store->hash, config->hash_key);
+	store->base_s = config->now_s ? config->now_s - 1 : 0;
+	store->item_max_bytes = config->item_max_bytes;
+	store->limit_bytes = config->memory_bytes;
+	store->evict = config->evict;
+	store->cas = config->cas;
+	atomic_store_explicit(&store->epoch, 1, memory_order_relaxed);
+	atomic_store_explicit(&store->flush_at_s, UINT32_MAX, memory_order_relaxed);
+	for (uint32_t i = 0; i < store->threads_max; i++) {
+		struct store_thread *thread = &store->threads[i];
+		thread->store = store;
+		thread->id = i;
+		thread->now_s = config->now_s;
+		thread->now_expiry = config->now_s > store->base_s ? config->now_s - store->base_s : 1;
+	}
+}
+
+int
+store_create(const struct store_config *config, struct store **out, char error[STORE_ERROR_MAX])
+{
+	const char *wrong = config_check(config);
+
+	*out = NULL;
+	error[0] = 0;
+	if (wrong) {
+		snprintf(error, STORE_ERROR_MAX, "%s", wrong);
+		return -EINVAL;
+	}
+	struct store *store = store_allocate(config);
+	if (!store) {
+		snprintf(error, STORE_ERROR_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	store_configure(store, config);
+	for (unsigned p = 0; p < store->partitions_len; p++) {
+		int node = config->nodes_len ? config->nodes[p] : -1;
+		int failed = arena_create(&store->partitions[p], p,
+		    config->memory_bytes / store->partitions_len, node, config->hugepages, error);
+		if (failed) {
+			store_destroy(store);
+			return failed;
+		}
+	}
+	*out = store;
+	return 0;
+}
+
+void
+store_destroy(struct store *store)
+{
+	if (!store)
+		return;
+	for (unsigned p = 0; p < store->partitions_len; p++)
+		arena_destroy(&store->partitions[p]);
+	for (uint32_t i = 0; i < store->threads_max; i++)
+		for (unsigned p = 0; p < store->partitions_len; p++) {
+			free(store->threads[i].open[p]);
+			free(atomic_load_explicit(&store->threads[i].pins[p], memory_order_relaxed));
+		}
+	free(store->threads);
+	free(store->partitions);
+	free(store);
+}
+
+int
+store_set_memory_limit(struct store *store, size_t memory_bytes)
+{
+	size_t each = memory_bytes / store->partitions_len;
+
+	if (memory_bytes < MEMORY_BYTES_MIN || each < PARTITION_BYTES_MIN)
+		return -EINVAL;
+	for (unsigned p = 0; p < store->partitions_len; p++)
+		if (each > store->partitions[p].bytes)
+			return -ENOMEM;
+	for (unsigned p = 0; p < store->partitions_len; p++) {
+		struct partition *part = &store->partitions[p];
+		size_t segments = each >> part->segment_shift;
+		/* relaxed: writers see it when they next look for a segment */
+		atomic_store_explicit(
+		    &part->limit_len, (uint32_t)segments - part->first_segment_offset, memory_order_relaxed);
+	}
+	__atomic_store_n(&store->limit_bytes, memory_bytes, __ATOMIC_RELAXED);
+	return 0;
+}
+
+void
+store_counters_sum(const struct store *store, struct store_counters *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (uint32_t i = 0; i < store->threads_max; i++) {
+		const struct store_counters *each = &store->threads[i].counters;
+#define STORE_COUNTER(name, help) sum->name += __atomic_load_n(&each->name, __ATOMIC_RELAXED);
+#include "store/counters.def"
+#undef STORE_COUNTER
+	}
+}
+
+void
+store_info_get(const struct store *store, struct store_info *info)
+{
+	struct store_counters counters;
+
+	store_counters_sum(store, &counters);
+	*info = (struct store_info){.limit_bytes = __atomic_load_n(&store->limit_bytes, __ATOMIC_RELAXED),
+	    .segment_bytes = segment_bytes(&store->partitions[0]),
+	    .items = counters.items_in - counters.items_out,
+	    .bytes = counters.bytes_in - counters.bytes_out,
+	    .partitions = store->partitions_len,
+	    .hugepages = true,
+	    .bound = true};
+	for (unsigned p = 0; p < store->partitions_len; p++) {
+		const struct partition *part = &store->partitions[p];
+		uint64_t index = atomic_load_explicit(&part->index_segments, memory_order_relaxed);
+		info->index_bytes += index << part->segment_shift;
+		info->segments += part->segments_len;
+		info->segments_free += atomic_load_explicit(&part->free_len, memory_order_relaxed);
+		info->hugepages = info->hugepages && part->hugepages;
+		info->bound = info->bound && part->bound;
+	}
+}
