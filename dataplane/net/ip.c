@@ -10,8 +10,7 @@
 #include "dataplane/net/pkt.h"
 #include "dataplane/net/stack.h"
 
-/* ---- in
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- in ----------------------------------------------------------------------------------------------- */
 
 static __rte_noinline bool
 ip_l4_checksum_soft_ok(const struct ip_rx *rx)
@@ -94,8 +93,7 @@ ip_deliver(struct net_stack *stack, struct ip_rx *rx)
 		NET_DROP_PKT(stack, ip_protocol, rx->m);
 }
 
-/* ---- out
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- out ---------------------------------------------------------------------------------------------- */
 
 bool
 ip_prepend_header(struct net_stack *stack, const struct net_flow *flow, uint8_t proto, uint8_t hop_limit,
