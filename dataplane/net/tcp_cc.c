@@ -1,0 +1,118 @@
+/*
+ * See tcp_cc.h. CUBIC's curve is computed in segments and seconds as RFC 9438 writes it; the cube root only
+ * at a loss, the polynomial only for an ACK that arrives while the window is full, so no request and reply
+ * pays for it.
+ */
+#include "dataplane/net/tcp_cc.h"
+
+#include "dataplane/net/tcp_stack.h"
+
+#define CUBIC_C     0.4f
+#define CUBIC_BETA  0.7f
+#define CUBIC_ALPHA (3.0f * (1.0f - CUBIC_BETA) / (1.0f + CUBIC_BETA))
+#define CWND_MAX    (1u << 30)
+#define ABC_L       2u
+#define TICK_S      (256e-6f)
+
+static uint32_t
+initial_window(const struct tcp_conn *c)
+{
+	return RTE_MIN(10u * c->mss, RTE_MAX(2u * c->mss, 14600u));
+}
+
+void
+tcp_cc_init(struct tcp_conn *c)
+{
+	c->cwnd = initial_window(c);
+	c->ssthresh = CWND_MAX;
+}
+
+/* Newton's iteration; x >= 0. */
+static float
+cube_root(float x)
+{
+	if (x <= 0)
+		return 0;
+	float y = x > 1 ? x / 3 : 1;
+	for (int i = 0; i < 30; i++) {
+		float better = y - (y * y * y - x) / (3 * y * y);
+		float change = better - y;
+		y = better;
+		if (change < 1e-4f && change > -1e-4f)
+			break;
+	}
+	return y;
+}
+
+static void
+cubic_begin(struct tcp_conn *c)
+{
+	float cwnd = (float)c->cwnd / c->mss;
+	c->cubic_epoch = tcp_deadline(c->tcp, 0);
+	if (c->cubic_w_max < cwnd)
+		c->cubic_w_max = cwnd;
+	c->cubic_k_s = cube_root((c->cubic_w_max - cwnd) / CUBIC_C);
+	c->cubic_w_est = cwnd;
+}
+
+/* Bytes to add for `acked` bytes in congestion avoidance. */
+static uint32_t
+cubic_increase(struct tcp_conn *c, uint32_t acked)
+{
+	if (!c->cubic_epoch)
+		cubic_begin(c);
+	float cwnd = (float)c->cwnd / c->mss, segments = (float)acked / c->mss;
+	float t = (float)(c->tcp->tick - c->cubic_epoch) * TICK_S + (float)c->srtt_us8 * (1e-6f / 8);
+	float d = t - c->cubic_k_s;
+	float target = CUBIC_C * d * d * d + c->cubic_w_max;
+
+	/* Reno-friendly estimate (4.3): never slower than standard congestion control. */
+	c->cubic_w_est += (c->cubic_w_est >= c->cubic_w_max ? 1.0f : CUBIC_ALPHA) * segments / cwnd;
+	if (target < c->cubic_w_est)
+		target = c->cubic_w_est;
+	if (target > 1.5f * cwnd)
+		target = 1.5f * cwnd;
+	if (target <= cwnd)
+		return 0;
+	return (uint32_t)((target - cwnd) / cwnd * (float)acked);
+}
+
+void
+tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint32_t flight)
+{
+	if (c->cwnd < c->ssthresh) {
+		if (c->cwnd_limited || flight * 2 >= c->cwnd)
+			c->cwnd += RTE_MIN(acked, ABC_L * c->mss);
+	} else if (c->cwnd_limited) {
+		acked = RTE_MIN(acked, c->cwnd);
+		uint32_t more = c->tcp->config.congestion == TCP_CUBIC
+		                    ? cubic_increase(c, acked)
+		                    : (uint32_t)((uint64_t)c->mss * acked / c->cwnd);
+		c->cwnd += RTE_MIN(more, ABC_L * c->mss);
+	}
+	c->cwnd = RTE_MIN(c->cwnd, CWND_MAX);
+}
+
+void
+tcp_cc_lost(struct tcp_conn *c, uint32_t flight)
+{
+	/* An application-limited window was not what filled the path: reduce what was in flight. */
+	uint32_t base = RTE_MIN(flight, c->cwnd);
+	if (c->tcp->config.congestion == TCP_CUBIC) {
+		float w = (float)base / c->mss;
+		/* Fast convergence (4.7): a flow that lost earlier than last time makes room. */
+		c->cubic_w_max = w < c->cubic_w_max ? w * (1.0f + CUBIC_BETA) / 2 : w;
+		c->cubic_epoch = 0;
+		c->ssthresh = (uint32_t)((float)base * CUBIC_BETA);
+	} else {
+		c->ssthresh = base / 2;
+	}
+	c->ssthresh = RTE_MAX(c->ssthresh, 2u * c->mss);
+}
+
+void
+tcp_cc_idle(struct tcp_conn *c)
+{
+	c->cwnd = RTE_MIN(c->cwnd, initial_window(c));
+	c->cubic_epoch = 0;
+}

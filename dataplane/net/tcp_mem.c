@@ -1,0 +1,172 @@
+/*
+ * Blocks, slabs and their account; see tcp_mem.h. The environment's allocator is asked only when a free list
+ * is empty, which the steady state never is.
+ */
+#include "dataplane/net/tcp_mem.h"
+
+#include <string.h>
+#include <rte_branch_prediction.h>
+
+#include "dataplane/net/tcp.h"
+
+#define SLAB_CHUNK_BYTES 16384u
+
+static const uint32_t class_bytes[TCP_BLOCK_CLASSES] = {64, 256, TCP_BLOCK_2K_BYTES};
+
+void
+tcp_mem_init(struct tcp_mem *mem, const struct tcp_env *env, uint64_t max_bytes)
+{
+	memset(mem, 0, sizeof(*mem));
+	mem->env = env;
+	mem->max_bytes = max_bytes;
+}
+
+void
+tcp_mem_fini(struct tcp_mem *mem)
+{
+	for (unsigned i = 0; i < TCP_BLOCK_CLASSES; i++) {
+		while (mem->cache[i]) {
+			struct tcp_block *b = mem->cache[i];
+			mem->cache[i] = b->next;
+			mem->env->free(mem->env->ctx, b, class_bytes[i]);
+		}
+	}
+}
+
+static struct tcp_block *
+raw_get(struct tcp_mem *mem, enum tcp_block_class cls)
+{
+	struct tcp_block *b = mem->cache[cls];
+	if (unlikely(mem->used_bytes + class_bytes[cls] > mem->max_bytes))
+		return NULL;
+	if (likely(b)) {
+		mem->cache[cls] = b->next;
+		mem->cached[cls]--;
+	} else {
+		b = mem->env->alloc(mem->env->ctx, class_bytes[cls]);
+		if (!b)
+			return NULL;
+	}
+	mem->used_bytes += class_bytes[cls];
+	mem->blocks++;
+	return b;
+}
+
+static void
+raw_put(struct tcp_mem *mem, enum tcp_block_class cls, struct tcp_block *b)
+{
+	mem->used_bytes -= class_bytes[cls];
+	mem->blocks--;
+	if (mem->cached[cls] >= TCP_BLOCK_CACHE_MAX) {
+		mem->env->free(mem->env->ctx, b, class_bytes[cls]);
+		return;
+	}
+	b->next = mem->cache[cls];
+	mem->cache[cls] = b;
+	mem->cached[cls]++;
+}
+
+struct tcp_block *
+tcp_block_get(struct tcp_mem *mem, uint32_t want)
+{
+	enum tcp_block_class cls = want <= 64 - sizeof(struct tcp_block) ? TCP_BLOCK_64
+	                           : want <= TCP_BLOCK_256_ROOM          ? TCP_BLOCK_256
+	                                                                 : TCP_BLOCK_2K;
+	struct tcp_block *b = raw_get(mem, cls);
+	if (!b)
+		return NULL;
+	b->next = NULL;
+	b->bytes = b->data;
+	b->cookie = 0;
+	b->seq = 0;
+	b->len = 0;
+	b->size_class = (uint8_t)cls;
+	b->room = (uint16_t)(class_bytes[cls] - sizeof(struct tcp_block));
+	return b;
+}
+
+void
+tcp_block_put(struct tcp_mem *mem, struct tcp_block *b)
+{
+	raw_put(mem, b->size_class, b);
+}
+
+void *
+tcp_mem_get(struct tcp_mem *mem, enum tcp_block_class cls)
+{
+	void *p = raw_get(mem, cls);
+	if (p)
+		memset(p, 0, class_bytes[cls]);
+	return p;
+}
+
+void
+tcp_mem_put(struct tcp_mem *mem, enum tcp_block_class cls, void *p)
+{
+	raw_put(mem, cls, p);
+}
+
+bool
+tcp_slab_init(struct tcp_slab *slab, struct tcp_mem *mem, uint32_t item_bytes, uint32_t max)
+{
+	memset(slab, 0, sizeof(*slab));
+	slab->item_bytes = item_bytes;
+	slab->max = max;
+	slab->free_head = UINT32_MAX;
+	slab->shift = (uint8_t)__builtin_ctz(SLAB_CHUNK_BYTES / item_bytes);
+	slab->chunks_max = (max >> slab->shift) + 1;
+	slab->chunks = mem->env->alloc(mem->env->ctx, slab->chunks_max * sizeof(*slab->chunks));
+	return slab->chunks != NULL;
+}
+
+void
+tcp_slab_fini(struct tcp_slab *slab, struct tcp_mem *mem)
+{
+	if (!slab->chunks)
+		return;
+	for (uint32_t i = 0; i < slab->chunks_len; i++)
+		mem->env->free(mem->env->ctx, slab->chunks[i], SLAB_CHUNK_BYTES);
+	mem->env->free(mem->env->ctx, slab->chunks, slab->chunks_max * sizeof(*slab->chunks));
+}
+
+static bool
+slab_grow(struct tcp_slab *slab, struct tcp_mem *mem)
+{
+	if (slab->chunks_len == slab->chunks_max)
+		return false;
+	uint8_t *chunk = mem->env->alloc(mem->env->ctx, SLAB_CHUNK_BYTES);
+	if (!chunk)
+		return false;
+	uint32_t first = slab->chunks_len << slab->shift;
+	slab->chunks[slab->chunks_len++] = chunk;
+	for (uint32_t i = 1u << slab->shift; i-- > 0;) {
+		memcpy(tcp_slab_at(slab, first + i), &slab->free_head, sizeof(uint32_t));
+		slab->free_head = first + i;
+	}
+	return true;
+}
+
+void *
+tcp_slab_get(struct tcp_slab *slab, struct tcp_mem *mem, uint32_t *index)
+{
+	if (slab->used >= slab->max || mem->used_bytes + slab->item_bytes > mem->max_bytes)
+		return NULL;
+	if (slab->free_head == UINT32_MAX && !slab_grow(slab, mem))
+		return NULL;
+	*index = slab->free_head;
+	void *item = tcp_slab_at(slab, *index);
+	memcpy(&slab->free_head, item, sizeof(uint32_t));
+	memset(item, 0, slab->item_bytes);
+	slab->used++;
+	mem->used_bytes += slab->item_bytes;
+	return item;
+}
+
+void
+tcp_slab_put(struct tcp_slab *slab, struct tcp_mem *mem, uint32_t index)
+{
+	memcpy(tcp_slab_at(slab, index), &slab->free_head, sizeof(uint32_t));
+	slab->free_head = index;
+	slab->used--;
+	mem->used_bytes -= slab->item_bytes;
+}

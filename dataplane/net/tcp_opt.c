@@ -1,0 +1,145 @@
+/*
+ * See tcp_opt.h. A malformed option ends the parsing and what came before it counts, as other stacks do; it
+ * never ends the segment.
+ */
+#include "dataplane/net/tcp_opt.h"
+
+#include <rte_branch_prediction.h>
+
+enum { OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WSCALE = 3, OPT_SACK_OK = 4, OPT_SACK = 5, OPT_TS = 8 };
+
+#define TS_PREFIX 0x0101080au /* NOP NOP TS 10: what practically every segment carries */
+
+static inline uint32_t
+get32(const uint8_t *p)
+{
+	uint32_t v;
+	memcpy(&v, p, sizeof(v));
+	return rte_be_to_cpu_32(v);
+}
+
+static inline uint8_t *
+put32(uint8_t *p, uint32_t v)
+{
+	v = rte_cpu_to_be_32(v);
+	memcpy(p, &v, sizeof(v));
+	return p + sizeof(v);
+}
+
+/* One option: p[0] kind, p[1] = len >= 2, all len bytes are there. */
+static void
+parse_one(struct tcp_seg *seg, const uint8_t *p, unsigned len)
+{
+	bool syn = seg->flags & RTE_TCP_SYN_FLAG;
+	switch (p[0]) {
+	case OPT_MSS:
+		if (syn && len == 4) {
+			seg->has_mss = true;
+			seg->mss = (uint16_t)(p[2] << 8 | p[3]);
+		}
+		break;
+	case OPT_WSCALE:
+		if (syn && len == 3) {
+			seg->has_wscale = true;
+			seg->wscale = p[2];
+		}
+		break;
+	case OPT_SACK_OK:
+		if (syn && len == 2)
+			seg->has_sack_ok = true;
+		break;
+	case OPT_TS:
+		if (len == 10) {
+			seg->has_ts = true;
+			seg->tsval = get32(p + 2);
+			seg->tsecr = get32(p + 6);
+		}
+		break;
+	case OPT_SACK:
+		if (syn || (len - 2) % 8)
+			break;
+		seg->sacks_len = 0;
+		for (unsigned i = 2; i < len && seg->sacks_len < TCP_SACK_BLOCKS_MAX; i += 8) {
+			seg->sacks[seg->sacks_len].start = get32(p + i);
+			seg->sacks[seg->sacks_len++].end = get32(p + i + 4);
+		}
+		break;
+	}
+}
+
+static void
+parse_options(struct tcp_seg *seg, const uint8_t *p, unsigned len)
+{
+	if (likely(len == TCP_OPT_TS_BYTES && get32(p) == TS_PREFIX)) {
+		seg->has_ts = true;
+		seg->tsval = get32(p + 4);
+		seg->tsecr = get32(p + 8);
+		return;
+	}
+	for (unsigned i = 0; i < len && p[i] != OPT_END;) {
+		if (p[i] == OPT_NOP) {
+			i++;
+			continue;
+		}
+		if (len - i < 2 || p[i + 1] < 2 || p[i + 1] > len - i)
+			return;
+		parse_one(seg, p + i, p[i + 1]);
+		i += p[i + 1];
+	}
+}
+
+bool
+tcp_seg_parse(struct tcp_seg *seg)
+{
+	const struct rte_mbuf *m = seg->m;
+	if (unlikely(m->data_len < sizeof(struct rte_tcp_hdr)))
+		return false;
+	const struct rte_tcp_hdr *th = rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
+	seg->hlen = (uint8_t)(th->data_off >> 4 << 2);
+	if (unlikely(seg->hlen < sizeof(*th) || seg->hlen > m->data_len))
+		return false;
+	seg->seq = rte_be_to_cpu_32(th->sent_seq);
+	seg->ack = rte_be_to_cpu_32(th->recv_ack);
+	seg->wnd = rte_be_to_cpu_16(th->rx_win);
+	seg->flags = th->tcp_flags;
+	seg->len = m->pkt_len - seg->hlen;
+	seg->has_ts = seg->has_mss = seg->has_wscale = seg->has_sack_ok = false;
+	seg->sacks_len = 0;
+	parse_options(seg, (const uint8_t *)(th + 1), seg->hlen - sizeof(*th));
+	return true;
+}
+
+unsigned
+tcp_opt_ts(uint8_t *to, uint32_t tsval, uint32_t tsecr)
+{
+	put32(put32(put32(to, TS_PREFIX), tsval), tsecr);
+	return TCP_OPT_TS_BYTES;
+}
+
+unsigned
+tcp_opt_sack(uint8_t *to, const struct tcp_range *blocks, unsigned n)
+{
+	if (n == 0)
+		return 0;
+	uint8_t *p = put32(to, 0x01010000u | OPT_SACK << 8 | (2 + 8 * n));
+	for (unsigned i = 0; i < n; i++)
+		p = put32(put32(p, blocks[i].start), blocks[i].end);
+	return (unsigned)(p - to);
+}
+
+unsigned
+tcp_opt_syn(uint8_t *to, const struct tcp_opt_syn *o)
+{
+	uint8_t *p = put32(to, OPT_MSS << 24 | 4 << 16 | o->mss);
+	bool sack = o->options & TCP_MINI_OPT_SACK;
+	if (o->options & TCP_MINI_OPT_TS) {
+		/* SACK permitted takes the place of the two NOPs. */
+		p = put32(p, sack ? OPT_SACK_OK << 24 | 2 << 16 | OPT_TS << 8 | 10 : TS_PREFIX);
+		p = put32(put32(p, o->tsval), o->tsecr);
+	} else if (sack) {
+		p = put32(p, 0x01010000u | OPT_SACK_OK << 8 | 2);
+	}
+	if (o->options & TCP_MINI_OPT_WS)
+		p = put32(p, OPT_NOP << 24 | OPT_WSCALE << 16 | 3 << 8 | o->wscale);
+	return (unsigned)(p - to);
+}

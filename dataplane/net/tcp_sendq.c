@@ -1,0 +1,185 @@
+/*
+ * See tcp_sendq.h. Small replies of one burst share a block: the tail is filled before a new one is taken.
+ */
+#include "dataplane/net/tcp_sendq.h"
+
+#include <errno.h>
+
+#include "dataplane/net/tcp_stack.h"
+
+/* Bytes that still fit behind the tail's. Only copied blocks have any. */
+static uint32_t
+tail_room(const struct tcp_conn *c)
+{
+	const struct tcp_block *tail = c->sq_tail;
+	if (!tail || tail->bytes != tail->data)
+		return 0;
+	return tail->room - tail->len;
+}
+
+static void
+append(struct tcp_conn *c, struct tcp_block *b)
+{
+	b->seq = c->sq_end;
+	if (c->sq_tail)
+		c->sq_tail->next = b;
+	else
+		c->sq_head = b;
+	c->sq_tail = b;
+}
+
+static void
+free_chain(struct tcp_mem *mem, struct tcp_block *b)
+{
+	while (b) {
+		struct tcp_block *next = b->next;
+		tcp_block_put(mem, b);
+		b = next;
+	}
+}
+
+int
+tcp_sendq_copy(struct tcp_conn *c, const uint8_t *bytes, uint32_t len)
+{
+	struct tcp_mem *mem = &c->tcp->mem;
+	uint32_t now = RTE_MIN(len, tail_room(c));
+	struct tcp_block *chain = NULL, **link = &chain;
+
+	/* All memory first, so that the queue is changed wholly or not at all. */
+	for (uint32_t left = len - now; left > 0;) {
+		struct tcp_block *b = tcp_block_get(mem, left);
+		if (!b) {
+			free_chain(mem, chain);
+			return -ENOBUFS;
+		}
+		b->len = RTE_MIN(left, b->room);
+		left -= b->len;
+		*link = b;
+		link = &b->next;
+	}
+	if (now) {
+		memcpy(c->sq_tail->data + c->sq_tail->len, bytes, now);
+		c->sq_tail->len += now;
+		c->sq_end += now;
+		bytes += now;
+	}
+	while (chain) {
+		struct tcp_block *b = chain;
+		chain = b->next;
+		b->next = NULL;
+		memcpy(b->data, bytes, b->len);
+		bytes += b->len;
+		append(c, b);
+		c->sq_end += b->len;
+	}
+	return 0;
+}
+
+int
+tcp_sendq_ref(struct tcp_conn *c, const uint8_t *bytes, uint32_t len, uint64_t cookie)
+{
+	struct tcp_block *b = tcp_block_get(&c->tcp->mem, 0);
+	if (!b)
+		return -ENOBUFS;
+	b->bytes = bytes;
+	b->cookie = cookie;
+	b->room = 0;
+	b->len = len;
+	append(c, b);
+	c->sq_end += len;
+	return 0;
+}
+
+uint8_t *
+tcp_sendq_reserve(struct tcp_conn *c, uint32_t len)
+{
+	if (len > TCP_BLOCK_2K_ROOM)
+		return NULL;
+	if (tail_room(c) < len || !c->sq_tail) {
+		struct tcp_block *b = tcp_block_get(&c->tcp->mem, len);
+		if (!b)
+			return NULL;
+		append(c, b);
+	}
+	return c->sq_tail->data + c->sq_tail->len;
+}
+
+void
+tcp_sendq_commit(struct tcp_conn *c, uint32_t len)
+{
+	assert(len <= tail_room(c));
+	c->sq_tail->len += len;
+	c->sq_end += len;
+}
+
+void
+tcp_sendq_read(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len)
+{
+	struct tcp_block *b = c->sq_cursor;
+	if (!b || tcp_seq_lt(seq, b->seq))
+		b = c->sq_head;
+	while (len > 0) {
+		uint32_t offset = seq - b->seq;
+		if (offset >= b->len) {
+			b = b->next;
+			continue;
+		}
+		uint32_t n = RTE_MIN(len, b->len - offset);
+		memcpy(to, b->bytes + offset, n);
+		to += n;
+		seq += n;
+		len -= n;
+		c->sq_cursor = b;
+	}
+}
+
+static void
+drop_head(struct tcp_conn *c)
+{
+	struct tcp_block *b = c->sq_head;
+	c->sq_head = b->next;
+	if (!c->sq_head)
+		c->sq_tail = NULL;
+	if (c->sq_cursor == b)
+		c->sq_cursor = NULL;
+	bool is_ref = b->bytes != b->data;
+	uint64_t cookie = b->cookie;
+	tcp_block_put(&c->tcp->mem, b);
+	if (is_ref)
+		c->tcp->app.release(c->tcp->app.app, cookie);
+}
+
+void
+tcp_sendq_acked(struct tcp_conn *c)
+{
+	while (c->sq_head && tcp_seq_le(c->sq_head->seq + c->sq_head->len, c->snd_una))
+		drop_head(c);
+}
+
+void
+tcp_sendq_clear(struct tcp_conn *c)
+{
+	while (c->sq_head)
+		drop_head(c);
+}
+
+const char *
+tcp_sendq_check(const struct tcp_conn *c)
+{
+	const struct tcp_block *last = NULL;
+	bool cursor = c->sq_cursor == NULL;
+	for (const struct tcp_block *b = c->sq_head; b; b = b->next) {
+		if (last && b->seq != last->seq + last->len)
+			return "send queue: a gap between blocks";
+		if (b == c->sq_cursor)
+			cursor = true;
+		last = b;
+	}
+	if (last != c->sq_tail)
+		return "send queue: the tail is not the last block";
+	if (last && last->seq + last->len != c->sq_end)
+		return "send queue: the end is wrong";
+	if (c->sq_head && tcp_seq_lt(c->snd_una, c->sq_head->seq) && c->state >= TCP_ESTABLISHED)
+		return "send queue: unacknowledged bytes are missing";
+	return cursor ? NULL : "send queue: the cursor points to a freed block";
+}
