@@ -14,6 +14,8 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
+#include "dataplane/proto/request.h"
+
 #define MBUF_CACHE 256u
 
 void
@@ -67,6 +69,7 @@ store_open(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 {
 	struct store_config *config = &dataplane->config.store;
 	char why[STORE_ERROR_MAX];
+	struct store_info info;
 	int rc;
 
 	if (getrandom(config->hash_key, sizeof(config->hash_key), 0) != sizeof(config->hash_key))
@@ -75,9 +78,19 @@ store_open(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 	config->hugepages = dataplane->config.hugepages != DATAPLANE_HUGEPAGES_OFF;
 	config->threads_max = RTE_MAX(config->threads_max, dataplane->workers_len);
 	rc = store_create(config, &dataplane->store, why);
-	if (rc != 0)
+	if (rc != 0) {
 		snprintf(error, DATAPLANE_ERROR_MAX, "%s", why);
-	return rc;
+		return rc;
+	}
+	store_info_get(dataplane->store, &info);
+	if (dataplane->config.hugepages != DATAPLANE_HUGEPAGES_ON || info.hugepages)
+		return 0;
+	snprintf(error, DATAPLANE_ERROR_MAX,
+	    "memory.hugepages is on, but there are not enough free hugepages for the cache: it needs %zu MB "
+	    "of them "
+	    "beside those for packets (scripts/hugepages)",
+	    info.limit_bytes >> 20);
+	return -ENOMEM;
 }
 
 /* ---- ports
@@ -229,7 +242,9 @@ dataplane_start(const struct dataplane_config *config, const char *program, cons
 		return -ENOMEM;
 	}
 	dataplane->config = *config;
-	dataplane->shared.version = version;
+	snprintf(dataplane->version, sizeof(dataplane->version), "%s-wirecache-%s", PROTO_MEMCACHED_VERSION,
+	    version);
+	dataplane->shared.version = dataplane->version;
 	rc = start_steps(dataplane, program, error);
 	if (rc != 0) {
 		if (!error[0])

@@ -26,6 +26,7 @@
 
 struct eal_args {
 	char *argv[EAL_ARGS_MAX + 1];
+	char *owned[EAL_ARGS_MAX]; /* the same before the EAL permuted and overwrote them */
 	int argc;
 	bool failed;
 };
@@ -46,6 +47,7 @@ arg_add(struct eal_args *args, const char *format, ...)
 			free(text);
 		return;
 	}
+	args->owned[args->argc] = text;
 	args->argv[args->argc++] = text;
 }
 
@@ -112,24 +114,38 @@ hugetlbfs_mounted(void)
 	return found;
 }
 
+/* The first port that is a PCI device: its driver needs packets on hugepages. */
+static const struct dataplane_port_config *
+pci_port(const struct dataplane_config *config)
+{
+	for (unsigned i = 0; i < config->ports_len; i++)
+		if (port_device_is_pci(config->ports[i].device))
+			return &config->ports[i];
+	return NULL;
+}
+
 static int
 hugepages_choose(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 {
 	uint64_t need = packet_memory_bytes(dataplane), have = hugepages_free_bytes();
-	bool can = hugetlbfs_mounted() && have >= need;
-	bool pci = false;
+	const struct dataplane_port_config *pci = pci_port(&dataplane->config);
+	enum dataplane_hugepages wanted = dataplane->config.hugepages;
+	char who[2 * DATAPLANE_NAME_MAX + 64] = "memory.hugepages is on";
 
-	for (unsigned i = 0; i < dataplane->config.ports_len; i++)
-		pci |= port_device_is_pci(dataplane->config.ports[i].device);
-	dataplane->eal_hugepages = can && dataplane->config.hugepages != DATAPLANE_HUGEPAGES_OFF;
-	if (dataplane->eal_hugepages || (!pci && dataplane->config.hugepages != DATAPLANE_HUGEPAGES_ON))
+	dataplane->eal_hugepages = hugetlbfs_mounted() && have >= need && wanted != DATAPLANE_HUGEPAGES_OFF;
+	if (dataplane->eal_hugepages || (!pci && wanted != DATAPLANE_HUGEPAGES_ON))
 		return 0;
-	snprintf(error, DATAPLANE_ERROR_MAX,
-	    "%s hugepages for packets: %" PRIu64 " MB are needed and %" PRIu64
-	    " MB are free%s: reserve more with "
-	    "scripts/hugepages %" PRIu64,
-	    pci ? "a PCI device needs" : "memory.hugepages = on asks for", need >> 20, have >> 20,
-	    hugetlbfs_mounted() ? "" : " (and no hugetlbfs is mounted)", (need >> 20) + 1);
+	if (pci)
+		snprintf(who, sizeof(who), "port %s: the PCI device %.31s needs packets on hugepages",
+		    pci->name, pci->device);
+	if (wanted == DATAPLANE_HUGEPAGES_OFF)
+		snprintf(error, DATAPLANE_ERROR_MAX, "%s, but memory.hugepages is off: set it to auto", who);
+	else
+		snprintf(error, DATAPLANE_ERROR_MAX,
+		    "%s, but %" PRIu64 " MB are needed for packets and %" PRIu64
+		    " MB are free%s: reserve more with "
+		    "scripts/hugepages",
+		    who, need >> 20, have >> 20, hugetlbfs_mounted() ? "" : " (and no hugetlbfs is mounted)");
 	return -ENOMEM;
 }
 
@@ -266,9 +282,8 @@ eal_start(struct dataplane *dataplane, const char *program, char error[DATAPLANE
 	dataplane->eal_started = true;
 	snprintf(dataplane->runtime_dir, sizeof(dataplane->runtime_dir), "%s", rte_eal_get_runtime_dir());
 done:
-	/* The EAL keeps pointers into argv[0] only while it parses. */
 	for (int i = 0; i < args.argc; i++)
-		free(args.argv[i]);
+		free(args.owned[i]);
 	return rc;
 }
 

@@ -30,6 +30,7 @@ struct dataplane {
 	bool eal_hugepages;
 	bool launched;
 	int cpus[DATAPLANE_WORKERS_MAX]; /* of the workers */
+	char version[2 * DATAPLANE_NAME_MAX]; /* as on the wire */
 	char runtime_dir[DATAPLANE_DEVICE_MAX];
 	rte_spinlock_t baseline_lock;
 	struct figures_counters baseline; /* subtracted by stats since the last `stats reset` */

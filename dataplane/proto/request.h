@@ -16,6 +16,8 @@
 
 #include "dataplane/proto/reply.h"
 
+#define PROTO_MEMCACHED_VERSION "1.6.45" /* whose behaviour this is */
+
 #define PROTO_KEY_MAX     250u
 #define PROTO_LINE_MAX    2048u       /* unfinished lines that are no get end the connection beyond this */
 #define PROTO_VALUE_MAX   2147483645u /* longest length that a storage command may announce: INT32_MAX - 2 */
