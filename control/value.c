@@ -56,7 +56,11 @@ parse_with_unit(const char *text, const struct unit *units, const char *bare, ui
 	for (; units->suffix != NULL; units++) {
 		if (strcasecmp(rest, units->suffix) != 0)
 			continue;
-		return __builtin_mul_overflow(number, units->factor, value) ? -ERANGE : 0;
+		uint64_t product;
+		if (__builtin_mul_overflow(number, units->factor, &product))
+			return -ERANGE;
+		*value = product;
+		return 0;
 	}
 	return -EINVAL;
 }

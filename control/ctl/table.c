@@ -164,30 +164,34 @@ struct line {
 	FILE *out;
 	const struct table *table;
 	const struct render_style *style;
-	unsigned used; /* columns of the terminal */
-	bool last;     /* of the fold: no blanks behind it */
+	unsigned used;   /* columns of the terminal */
+	unsigned blanks; /* not printed yet: none stand at the end of a line */
+	bool last;       /* of the fold: may be wrapped */
 };
 
 static void
 print_cell(struct line *line, unsigned at, const char *text, const char *tone)
 {
 	const struct table_column *column = &line->table->columns[at];
+	unsigned len = (unsigned)strlen(text), free_width = column->width > len ? column->width - len : 0;
+	bool paint = line->style->color && *tone != '\0' && len > 0;
 	if (line->used > 0) {
-		fprintf(line->out, "%*s", (int)GAP, "");
+		line->blanks += GAP;
 		line->used += GAP;
 	}
-	unsigned len = (unsigned)strlen(text), blanks = column->width > len ? column->width - len : 0;
-	bool paint = line->style->color && *tone != '\0';
 	if (column->number)
-		fprintf(line->out, "%*s", (int)blanks, "");
-	fputs(paint ? tone : "", line->out);
+		line->blanks += free_width;
+	if (len > 0) {
+		fprintf(line->out, "%*s%s", (int)line->blanks, "", paint ? tone : "");
+		line->blanks = 0;
+	}
 	if (line->last && !column->number)
 		render_wrapped(line->out, text, line->used, line->style->columns);
 	else
 		fputs(text, line->out);
 	fputs(paint ? RENDER_PLAIN : "", line->out);
-	if (!column->number && !line->last)
-		fprintf(line->out, "%*s", (int)blanks, "");
+	if (!column->number)
+		line->blanks += free_width;
 	line->used += column->width;
 }
 

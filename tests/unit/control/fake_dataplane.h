@@ -1,0 +1,153 @@
+/*
+ * A data plane that consists of what a test says: one struct of facts, no DPDK. For one program's tests of
+ * control/; it defines the functions of dataplane.h and store.h that the control plane calls.
+ */
+#ifndef WIRECACHE_TESTS_FAKE_DATAPLANE_H
+#define WIRECACHE_TESTS_FAKE_DATAPLANE_H
+
+#include <stdio.h>
+#include <string.h>
+
+#include "dataplane/dataplane.h"
+#include "store/store.h"
+
+struct dataplane {
+	struct dataplane_info info;
+	struct dataplane_worker_info workers[4];
+	struct dataplane_port_info ports[2];
+	struct store_info store;
+	struct dataplane_finding finding;
+	unsigned findings_len;
+	uint64_t scale; /* every counter is its place in the group times this */
+};
+
+struct store {
+	int unused;
+};
+
+static struct dataplane fake;
+static struct store fake_store;
+
+/* Two healthy workers, one port. */
+static inline void
+fake_reset(void)
+{
+	memset(&fake, 0, sizeof(fake));
+	fake.scale = 10;
+	fake.info = (struct dataplane_info){.workers = 2,
+	    .ports = 1,
+	    .uptime_s = 11520,
+	    .tsc_hz = 2000000000,
+	    .idle = "adaptive",
+	    .connections_max = 100,
+	    .curr_connections = 7,
+	    .dpdk_version = "DPDK 22.11"};
+	for (unsigned i = 0; i < 4; i++)
+		fake.workers[i] = (struct dataplane_worker_info){.index = i,
+		    .cpu = (int)i + 2,
+		    .alive = true,
+		    .cycles_total = 2000,
+		    .cycles_busy = 500,
+		    .connections = 3,
+		    .mbufs_free = 4000,
+		    .mbufs_total = 4096};
+	fake.ports[0] = (struct dataplane_port_info){.name = "lan0",
+	    .device = "net_tap0",
+	    .driver = "net_tap",
+	    .mac = {2, 0, 0, 0, 0, 1},
+	    .link_up = true,
+	    .node = -1,
+	    .queues = 2,
+	    .mtu = 1500,
+	    .rss = "by the driver",
+	    .offloads = {"checksum", "tso"},
+	    .rx_packets = 1234567};
+	fake.store = (struct store_info){.limit_bytes = 64 << 20,
+	    .segments = 1000,
+	    .segments_free = 600,
+	    .items = 12,
+	    .bytes = 1536,
+	    .partitions = 1};
+}
+
+void
+dataplane_config_default(struct dataplane_config *config)
+{
+	memset(config, 0, sizeof(*config));
+}
+
+unsigned
+dataplane_counters(const struct dataplane *dataplane, enum dataplane_group group, int worker,
+    struct dataplane_counter *out, unsigned room)
+{
+	static const char *const names[DATAPLANE_GROUPS][4] = {{"loops", "rx_bursts", "rx_packets"},
+	    {"rx_packets", "drop_none", "drop_checksum"}, {"cmd_get", "cmd_set", "get_hits", "get_misses"}};
+	unsigned len = 0;
+	for (; len < 4 && names[group][len] != NULL; len++) {
+		uint64_t value = (len + 1) * dataplane->scale * (worker < 0 ? dataplane->info.workers : 1);
+		if (len < room)
+			out[len] = (struct dataplane_counter){.name = names[group][len],
+			    .help = "what it counts",
+			    .value = strcmp(names[group][len], "drop_none") == 0 ? 0 : value};
+	}
+	return len;
+}
+
+void
+dataplane_worker_info(struct dataplane *dataplane, unsigned worker, struct dataplane_worker_info *info)
+{
+	*info = dataplane->workers[worker];
+}
+
+void
+dataplane_port_info(struct dataplane *dataplane, unsigned port, struct dataplane_port_info *info)
+{
+	*info = dataplane->ports[port];
+}
+
+void
+dataplane_info(struct dataplane *dataplane, struct dataplane_info *info)
+{
+	*info = dataplane->info;
+}
+
+const struct store *
+dataplane_store(const struct dataplane *dataplane)
+{
+	return &fake_store;
+}
+
+bool
+dataplane_stats(struct dataplane *dataplane, const char *group,
+    void (*emit)(void *emit_ctx, const char *name, const char *value), void *emit_ctx)
+{
+	if (*group != '\0')
+		return false;
+	emit(emit_ctx, "pid", "42");
+	emit(emit_ctx, "version", "1.6.18");
+	emit(emit_ctx, "rusage_user", "0.013000");
+	emit(emit_ctx, "bytes", "123456789012");
+	return true;
+}
+
+unsigned
+dataplane_findings(struct dataplane *dataplane, struct dataplane_finding *out, unsigned room)
+{
+	if (dataplane->findings_len > 0 && room > 0)
+		out[0] = dataplane->finding;
+	return dataplane->findings_len;
+}
+
+void
+store_info_get(const struct store *store, struct store_info *info)
+{
+	*info = fake.store;
+}
+
+void
+store_counters_sum(const struct store *store, struct store_counters *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+}
+
+#endif
