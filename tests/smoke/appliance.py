@@ -11,6 +11,7 @@ SMOKE_TRACE=DIR writes what crosses the wire to DIR/<program>.pcap.
 """
 import collections
 import ctypes
+import itertools
 import json
 import os
 import resource
@@ -36,6 +37,7 @@ PR_SET_PDEATHSIG = 1
 
 Test = collections.namedtuple("Test", "function appliance_only")
 TESTS = []
+COUNTER = itertools.count()
 
 
 class Skip(Exception):
@@ -137,7 +139,7 @@ class Appliance(Target):
         self.socket_path = os.path.join(self.directory, "control.sock")
         self.config_path = os.path.join(self.directory, "wirecache.conf")
         self.log_path = os.path.join(self.directory, "log")
-        self.file_prefix = f"wcsmoke{os.getpid()}"
+        self.file_prefix = f"wcsmoke{os.getpid()}-{next(COUNTER)}"
 
     def config_text(self):
         """The configuration as INI; self.options overrides {section: {key: value}}."""
@@ -327,6 +329,8 @@ def prepare():
         sys.exit("Bail out! smoke tests make network namespaces and TAP interfaces: run them as root")
     if TARGET == "wirecached" and not os.path.exists("/dev/net/tun"):
         sys.exit("Bail out! there is no /dev/net/tun here: modprobe tun")
+    if TARGET == "wirecached" and not os.access(f"{BUILD}/wirecached", os.X_OK):
+        sys.exit(f"Bail out! {BUILD}/wirecached is not built yet: make")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
     enter_namespace()

@@ -70,7 +70,13 @@ def malformed_address_is_refused(_target):
 
 @test
 def device_that_does_not_exist_is_refused(_target):
-    refused({f"port {appliance.INTERFACE}": {"device": "0000:ff:1f.7"}}, "0000:ff:1f.7")
+    refused({f"port {appliance.INTERFACE}": {"device": "net_nosuch0"}}, "net_nosuch0")
+
+
+@test
+def pci_device_without_hugepages_is_refused(_target):
+    port = {f"port {appliance.INTERFACE}": {"device": "0000:ff:1f.7"}}
+    refused({**port, "memory": {"hugepages": "off"}}, "hugepages")
 
 
 @test
@@ -141,7 +147,6 @@ def second_instance_is_refused_first_goes_on(_target):
 def two_appliances_side_by_side_do_not_meet(_target):
     with started() as target:
         other = Appliance()
-        other.file_prefix += "b"
         other.options = {f"port {appliance.INTERFACE}": {"device": "net_tap0,iface=wire1", "ipv4": "10.78.0.2/24",
                                                          "ipv6": None}}
         other.launch()
