@@ -10,6 +10,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
+#include <glob.h>
+#include <mntent.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,6 +24,7 @@
 
 #define EAL_ARGS_MAX    48
 #define EAL_OVERHEAD_MB 48u /* rings, port structures, malloc's own needs */
+#define SINGLE_FILES    "--single-file-segments"
 #define HUGEPAGE_DIR    "/sys/kernel/mm/hugepages"
 
 struct eal_args {
@@ -100,17 +103,21 @@ hugepages_free_bytes(void)
 	return bytes;
 }
 
+/* Where the first hugetlbfs is mounted; false if nowhere. */
 static bool
-hugetlbfs_mounted(void)
+hugetlbfs_find(char dir[DATAPLANE_DEVICE_MAX])
 {
-	FILE *mounts = fopen("/proc/mounts", "re");
-	char line[1024];
+	FILE *mounts = setmntent("/proc/mounts", "re");
+	struct mntent *entry;
 	bool found = false;
 
-	while (mounts && !found && fgets(line, sizeof(line), mounts))
-		found = strstr(line, " hugetlbfs ") != NULL;
+	while (mounts && !found && (entry = getmntent(mounts))) {
+		found = strcmp(entry->mnt_type, "hugetlbfs") == 0;
+		if (found)
+			snprintf(dir, DATAPLANE_DEVICE_MAX, "%s", entry->mnt_dir);
+	}
 	if (mounts)
-		fclose(mounts);
+		endmntent(mounts);
 	return found;
 }
 
@@ -132,7 +139,10 @@ hugepages_choose(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 	enum dataplane_hugepages wanted = dataplane->config.hugepages;
 	char who[2 * DATAPLANE_NAME_MAX + 64] = "memory.hugepages is on";
 
-	dataplane->eal_hugepages = hugetlbfs_mounted() && have >= need && wanted != DATAPLANE_HUGEPAGES_OFF;
+	char mount[DATAPLANE_DEVICE_MAX];
+	bool mounted = hugetlbfs_find(mount);
+
+	dataplane->eal_hugepages = mounted && have >= need && wanted != DATAPLANE_HUGEPAGES_OFF;
 	if (dataplane->eal_hugepages || (!pci && wanted != DATAPLANE_HUGEPAGES_ON))
 		return 0;
 	if (pci)
@@ -145,7 +155,7 @@ hugepages_choose(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 		    "%s, but %" PRIu64 " MB are needed for packets and %" PRIu64
 		    " MB are free%s: reserve more with "
 		    "scripts/hugepages",
-		    who, need >> 20, have >> 20, hugetlbfs_mounted() ? "" : " (and no hugetlbfs is mounted)");
+		    who, need >> 20, have >> 20, mounted ? "" : " (and no hugetlbfs is mounted)");
 	return -ENOMEM;
 }
 
@@ -209,7 +219,9 @@ args_fill(struct eal_args *args, const struct dataplane *dataplane, const char *
 	arg_add(args, "--file-prefix=%s", config->file_prefix);
 	arg_add(args, "--log-level=*:warning");
 	if (dataplane->eal_hugepages) {
-		arg_add(args, "--huge-unlink=always");
+		/* A peer maps single files by name, so those stay until eal_stop(). */
+		if (!strstr(config->eal_args, SINGLE_FILES))
+			arg_add(args, "--huge-unlink=always");
 	} else {
 		arg_add(args, "--no-huge");
 		arg_add(args, "-m");
@@ -244,6 +256,22 @@ runtime_dir_remove(const char *dir)
 {
 	if (dir[0])
 		nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void
+hugepage_files_remove(const char *prefix)
+{
+	char mount[DATAPLANE_DEVICE_MAX], pattern[2 * DATAPLANE_DEVICE_MAX];
+	glob_t found;
+
+	if (!hugetlbfs_find(mount))
+		return;
+	snprintf(pattern, sizeof(pattern), "%s/%smap_*", mount, prefix);
+	if (glob(pattern, 0, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		unlink(found.gl_pathv[i]);
+	globfree(&found);
 }
 
 int
@@ -294,5 +322,7 @@ eal_stop(struct dataplane *dataplane)
 		return;
 	rte_eal_cleanup();
 	runtime_dir_remove(dataplane->runtime_dir);
+	if (dataplane->eal_hugepages)
+		hugepage_files_remove(dataplane->config.file_prefix);
 	dataplane->eal_started = false;
 }
