@@ -102,16 +102,13 @@ pkt_read(const struct rte_mbuf *m, uint32_t off, uint32_t len, void *out)
 	return len == 0;
 }
 
-bool
+void
 pkt_join(struct rte_mbuf *head, struct rte_mbuf *tail)
 {
-	if ((uint32_t)head->nb_segs + tail->nb_segs > RTE_MBUF_MAX_NB_SEGS)
-		return false;
 	rte_pktmbuf_lastseg(head)->next = tail;
 	head->nb_segs = (uint16_t)(head->nb_segs + tail->nb_segs);
 	head->pkt_len += tail->pkt_len;
 	tail->pkt_len = tail->data_len;
-	return true;
 }
 
 uint32_t

@@ -41,8 +41,8 @@ bool pkt_is_exclusive(const struct rte_mbuf *m);
 /* Copies len bytes from off into out; false when m is shorter. */
 bool pkt_read(const struct rte_mbuf *m, uint32_t off, uint32_t len, void *out);
 
-/* Appends tail's buffers to head's. False (both unchanged) when one packet cannot have that many. */
-bool pkt_join(struct rte_mbuf *head, struct rte_mbuf *tail);
+/* Appends tail's buffers to head's; together they must be no more than RTE_MBUF_MAX_NB_SEGS. */
+void pkt_join(struct rte_mbuf *head, struct rte_mbuf *tail);
 
 /* Memory that the packet pins: whole buffers, not the bytes in use. */
 uint32_t pkt_true_bytes(const struct rte_mbuf *m);

@@ -6,9 +6,15 @@
 
 #include "dataplane/net/pkt.h"
 
-#define REASSEMBLY_BUCKETS  512u
-#define REASSEMBLY_NIL      UINT16_MAX
-#define REASSEMBLY_POLL_MAX 64u /* datagrams expired in one poll */
+#define REASSEMBLY_BUCKETS   512u
+#define REASSEMBLY_NIL       UINT16_MAX
+#define REASSEMBLY_POLL_MAX  64u /* datagrams expired in one poll */
+/* Buffers of one fragment: no port cuts a frame so fine, and 64 fragments stay below what one packet can
+ * have. */
+#define REASSEMBLY_SEGS_EACH 256u
+
+_Static_assert(
+    REASSEMBLY_SEGS_EACH *REASSEMBLY_PIECES_EACH < RTE_MBUF_MAX_NB_SEGS, "a datagram fits one packet");
 
 struct piece {
 	struct rte_mbuf *m; /* payload only */
@@ -259,8 +265,8 @@ datagram_finish(struct net_stack *stack, struct datagram *d, struct ip_rx *rx)
 		struct rte_mbuf *m = r->pieces[i].m;
 		if (head == NULL)
 			head = m;
-		else if (!pkt_join(head, m))
-			rte_panic("64 pieces of a frame each cannot exceed 65535 buffers\n");
+		else
+			pkt_join(head, m); /* within its limit: REASSEMBLY_SEGS_EACH */
 	}
 	/* The port's verdicts were about single fragments. */
 	pkt_clear_offloads(head);
@@ -283,7 +289,8 @@ reassembly_input(struct net_stack *stack, struct ip_rx *rx, const struct fragmen
 	uint16_t *link;
 
 	NET_COUNT(stack, fragments_rx);
-	if (rx->l4_len == 0 || end > UINT16_MAX || (f->more && rx->l4_len % 8 != 0)) {
+	if (rx->l4_len == 0 || end > UINT16_MAX || (f->more && rx->l4_len % 8 != 0) ||
+	    rx->m->nb_segs > REASSEMBLY_SEGS_EACH) {
 		NET_DROP_PKT(stack, fragment_malformed, rx->m);
 		return false;
 	}
