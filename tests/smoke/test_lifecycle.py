@@ -202,6 +202,7 @@ def hugepages_are_used_when_free_and_given_back(_target):
         with target.connect() as stream:
             store(stream, b"k", b"on huge pages")
             appliance.exchange(stream, b"get k\r\n", fetched(b"k", b"on huge pages"))
+        assert target.json("store", "show")["hugepages"] is True
         assert target.stop() == 0, target.log_tail()
         assert target.leftovers() == [], target.leftovers()
 
