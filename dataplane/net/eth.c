@@ -115,24 +115,24 @@ eth_prepend_or_free(struct net_stack *stack, const struct iface *ifc, struct rte
 {
 	const bool tag = ifc->conf.vlan_id != 0 && !(ifc->conf.offloads & NET_OFFLOAD_VLAN);
 	const uint16_t len = sizeof(struct rte_ether_hdr) + (tag ? sizeof(struct rte_vlan_hdr) : 0);
-	const struct {
-		struct rte_ether_hdr eth;
-		struct rte_vlan_hdr vlan;
-	} header = {
-	    .eth = {.dst_addr = *dst,
-	        .src_addr = ifc->conf.mac,
-	        .ether_type = tag ? RTE_BE16(RTE_ETHER_TYPE_VLAN) : ether_type},
-	    .vlan = {.vlan_tci = rte_cpu_to_be_16(ifc->conf.vlan_id), .eth_proto = ether_type},
-	};
-	void *room = rte_pktmbuf_prepend(m, len);
+	uint8_t *room = (uint8_t *)rte_pktmbuf_prepend(m, len);
 
 	if (unlikely(room == NULL)) {
 		NET_DROP_PKT(stack, tx_headroom, m);
 		return NULL;
 	}
-	memcpy(room, &header, sizeof(header.eth)); /* a constant length for the usual case */
-	if (unlikely(tag))
-		memcpy((uint8_t *)room + sizeof(header.eth), &header.vlan, sizeof(header.vlan));
+	/* Field by field into place: a header built elsewhere and copied would wait for its own stores. */
+	memcpy(room, dst, RTE_ETHER_ADDR_LEN);
+	memcpy(room + RTE_ETHER_ADDR_LEN, &ifc->conf.mac, RTE_ETHER_ADDR_LEN);
+	room += 2 * RTE_ETHER_ADDR_LEN;
+	if (unlikely(tag)) {
+		const struct rte_vlan_hdr vlan = {.vlan_tci = rte_cpu_to_be_16(ifc->conf.vlan_id)};
+		const rte_be16_t tag_type = RTE_BE16(RTE_ETHER_TYPE_VLAN);
+		memcpy(room, &tag_type, sizeof(tag_type));
+		memcpy(room + sizeof(tag_type), &vlan.vlan_tci, sizeof(vlan.vlan_tci));
+		room += sizeof(vlan);
+	}
+	memcpy(room, &ether_type, sizeof(ether_type));
 	m->l2_len = len;
 	return m;
 }

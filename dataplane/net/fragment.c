@@ -2,7 +2,6 @@
  * Fragmentation on the way out: UDP replies and echo replies larger than the MTU. Every fragment is a copy in
  * one buffer of our own, so that it does not matter how the packet was chained or who holds references.
  */
-#include "dataplane/net/checksum.h"
 #include "dataplane/net/pkt.h"
 #include "dataplane/net/stack.h"
 
@@ -15,27 +14,18 @@ fragment_header4(
     const struct net_flow *flow, uint8_t proto, struct rte_mbuf *m, uint32_t offset, bool more, uint16_t id)
 {
 	const uint32_t total = m->pkt_len + (uint32_t)sizeof(struct rte_ipv4_hdr);
-	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)rte_pktmbuf_prepend(m, sizeof(*ip));
+	void *header = rte_pktmbuf_prepend(m, sizeof(struct rte_ipv4_hdr));
 
-	if (ip == NULL)
+	if (header == NULL)
 		return false;
-	*ip = (struct rte_ipv4_hdr){
-	    .version_ihl = RTE_IPV4_VHL_DEF,
-	    .total_length = rte_cpu_to_be_16((uint16_t)total),
-	    .packet_id = rte_cpu_to_be_16(id),
-	    .fragment_offset = rte_cpu_to_be_16((uint16_t)(offset / 8 | (more ? RTE_IPV4_HDR_MF_FLAG : 0))),
-	    .time_to_live = IP_HOPS,
-	    .next_proto_id = proto,
-	    .src_addr = net_addr_get_v4(&flow->local),
-	    .dst_addr = net_addr_get_v4(&flow->remote),
-	};
-	ip->hdr_checksum = csum_finish(csum_ip4_header(ip));
+	ip4_write_header(header, flow, proto, IP_HOPS, total,
+	    (uint32_t)id << 16 | (more ? RTE_IPV4_HDR_MF_FLAG : 0) | offset / 8, true);
 	return true;
 }
 
 static bool
-fragment_header6(struct net_stack *stack, const struct net_flow *flow, uint8_t proto, struct rte_mbuf *m,
-    uint32_t offset, bool more, uint32_t id)
+fragment_header6(
+    const struct net_flow *flow, uint8_t proto, struct rte_mbuf *m, uint32_t offset, bool more, uint32_t id)
 {
 	struct ip6_fragment_hdr *hdr = (struct ip6_fragment_hdr *)rte_pktmbuf_prepend(m, sizeof(*hdr));
 
@@ -44,7 +34,7 @@ fragment_header6(struct net_stack *stack, const struct net_flow *flow, uint8_t p
 	*hdr = (struct ip6_fragment_hdr){.next = proto,
 	    .offset_more = rte_cpu_to_be_16((uint16_t)(offset | more)),
 	    .id = rte_cpu_to_be_32(id)};
-	return ip_prepend_header(stack, flow, IPPROTO_FRAGMENT, IP_HOPS, false, m);
+	return ip6_prepend(flow, IPPROTO_FRAGMENT, IP_HOPS, m);
 }
 
 /* Payload bytes of all fragments but the last: a multiple of 8 within the MTU and one buffer. */
@@ -87,7 +77,7 @@ ip_fragment(struct net_stack *stack, const struct iface *ifc, const struct net_f
 		const bool more = i + 1 < count;
 		pkt_read(m, offset, len, rte_pktmbuf_append(piece, (uint16_t)len));
 		if (!(v4 ? fragment_header4(flow, proto, piece, offset, more, id4)
-		         : fragment_header6(stack, flow, proto, piece, offset, more, id6))) {
+		         : fragment_header6(flow, proto, piece, offset, more, id6))) {
 			NET_DROP_PKT(stack, tx_headroom, piece);
 			continue;
 		}

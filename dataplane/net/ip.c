@@ -95,31 +95,62 @@ ip_deliver(struct net_stack *stack, struct ip_rx *rx)
 
 /* ---- out ---------------------------------------------------------------------------------------------- */
 
-bool
-ip_prepend_header(struct net_stack *stack, const struct net_flow *flow, uint8_t proto, uint8_t hop_limit,
-    bool dont_fragment, struct rte_mbuf *m)
+/* Words, not fields: they are summed in registers, and no load waits for smaller stores. */
+static inline void
+ip4_write(void *header, const struct net_flow *flow, uint8_t proto, uint8_t hop_limit, uint32_t total,
+    uint32_t id_and_offset, bool checksum)
 {
-	const uint32_t payload = m->pkt_len;
-	const bool v4 = net_addr_is_v4(&flow->remote);
-	void *header = rte_pktmbuf_prepend(m, ip_header_bytes(v4));
+	uint32_t w[5] = {
+	    rte_cpu_to_be_32((uint32_t)RTE_IPV4_VHL_DEF << 24 | total),
+	    rte_cpu_to_be_32(id_and_offset),
+	    rte_cpu_to_be_32((uint32_t)hop_limit << 24 | (uint32_t)proto << 16),
+	    net_addr_get_v4(&flow->local),
+	    net_addr_get_v4(&flow->remote),
+	};
+	uint8_t *to = header;
+
+	if (checksum)
+		w[2] |= rte_cpu_to_be_32(
+		    rte_be_to_cpu_16(csum_finish((uint64_t)w[0] + w[1] + w[2] + w[3] + w[4])));
+	for (unsigned i = 0; i < RTE_DIM(w); i++)
+		memcpy(to + i * sizeof(w[0]), &w[i], sizeof(w[0]));
+}
+
+void
+ip4_write_header(void *header, const struct net_flow *flow, uint8_t proto, uint8_t hop_limit, uint32_t total,
+    uint32_t id_and_offset, bool checksum)
+{
+	ip4_write(header, flow, proto, hop_limit, total, id_and_offset, checksum);
+}
+
+static inline bool
+ip4_prepend(struct net_stack *stack, const struct iface *ifc, const struct net_flow *flow, uint8_t proto,
+    struct rte_mbuf *m)
+{
+	const bool offload = ifc->conf.offloads & NET_OFFLOAD_TX_IP4_CSUM;
+	const uint32_t total = m->pkt_len + (uint32_t)sizeof(struct rte_ipv4_hdr);
+	void *header = rte_pktmbuf_prepend(m, sizeof(struct rte_ipv4_hdr));
 
 	if (unlikely(header == NULL))
 		return false;
-	m->l3_len = ip_header_bytes(v4);
-	if (v4) {
-		*(struct rte_ipv4_hdr *)header = (struct rte_ipv4_hdr){
-		    .version_ihl = RTE_IPV4_VHL_DEF,
-		    .total_length = rte_cpu_to_be_16((uint16_t)(payload + sizeof(struct rte_ipv4_hdr))),
-		    .packet_id = dont_fragment ? 0 : rte_cpu_to_be_16(stack->ip4_id++), /* RFC 6864 */
-		    .fragment_offset = dont_fragment ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0,
-		    .time_to_live = hop_limit,
-		    .next_proto_id = proto,
-		    .src_addr = net_addr_get_v4(&flow->local),
-		    .dst_addr = net_addr_get_v4(&flow->remote),
-		};
-		return true;
-	}
-	struct rte_ipv6_hdr *ip6 = header;
+	/* TCP finds the path's MTU itself; what may be fragmented on its way needs an id (RFC 6864). */
+	const uint32_t word = proto == IPPROTO_TCP ? RTE_IPV4_HDR_DF_FLAG : (uint32_t)stack->ip4_id++ << 16;
+	ip4_write(header, flow, proto, IP_HOPS, total, word, !offload);
+	m->l3_len = sizeof(struct rte_ipv4_hdr);
+	m->ol_flags |= RTE_MBUF_F_TX_IPV4 | (offload ? RTE_MBUF_F_TX_IP_CKSUM : 0);
+	return true;
+}
+
+bool
+ip6_prepend(const struct net_flow *flow, uint8_t proto, uint8_t hop_limit, struct rte_mbuf *m)
+{
+	const uint32_t payload = m->pkt_len;
+	struct rte_ipv6_hdr *ip6 = (struct rte_ipv6_hdr *)rte_pktmbuf_prepend(m, sizeof(*ip6));
+
+	if (unlikely(ip6 == NULL))
+		return false;
+	m->l3_len = sizeof(*ip6);
+	m->ol_flags |= RTE_MBUF_F_TX_IPV6;
 	ip6->vtc_flow = RTE_BE32(0x60000000);
 	ip6->payload_len = rte_cpu_to_be_16((uint16_t)payload);
 	ip6->proto = proto;
@@ -127,19 +158,6 @@ ip_prepend_header(struct net_stack *stack, const struct net_flow *flow, uint8_t 
 	memcpy(ip6->src_addr, &flow->local, sizeof(ip6->src_addr));
 	memcpy(ip6->dst_addr, &flow->remote, sizeof(ip6->dst_addr));
 	return true;
-}
-
-/* The IPv4 header's own checksum: the port's work where it can. */
-static inline void
-ip4_finish(const struct iface *ifc, struct rte_mbuf *m)
-{
-	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
-
-	m->ol_flags |= RTE_MBUF_F_TX_IPV4;
-	if (ifc->conf.offloads & NET_OFFLOAD_TX_IP4_CSUM)
-		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
-	else
-		ip->hdr_checksum = csum_finish(csum_ip4_header(ip));
 }
 
 /* Where the field is; by memcpy because payloads, and so headers, may start at odd addresses. */
@@ -256,14 +274,11 @@ net_ip_output(
 		ip_l4_checksum_offload(flow, proto, m, tso_mss);
 	else
 		ip_l4_checksum_soft(flow, proto, m);
-	if (unlikely(!ip_prepend_header(stack, flow, proto, IP_HOPS, proto == IPPROTO_TCP, m))) {
+	if (unlikely(
+	        !(v4 ? ip4_prepend(stack, ifc, flow, proto, m) : ip6_prepend(flow, proto, IP_HOPS, m)))) {
 		NET_DROP_PKT(stack, tx_headroom, m);
 		return;
 	}
-	if (v4)
-		ip4_finish(ifc, m);
-	else
-		m->ol_flags |= RTE_MBUF_F_TX_IPV6;
 	if (unlikely(tso_mss != 0))
 		NET_COUNT(stack, tx_tso);
 	ip_forward_to_neighbour(stack, ifc, &flow->remote, m);

@@ -92,7 +92,7 @@ ndp_send(struct net_stack *stack, const struct net_flow *flow, const struct ndp_
 	memcpy(rte_pktmbuf_append(m, sizeof(*message)), message, sizeof(*message));
 	memcpy(rte_pktmbuf_append(m, sizeof(option)), &option, sizeof(option));
 	ip_icmp6_checksum(flow, m);
-	if (!ip_prepend_header(stack, flow, IPPROTO_ICMPV6, NDP_HOP_LIMIT, false, m)) {
+	if (!ip6_prepend(flow, IPPROTO_ICMPV6, NDP_HOP_LIMIT, m)) {
 		NET_DROP_PKT(stack, tx_headroom, m);
 		return false;
 	}

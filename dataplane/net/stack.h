@@ -176,9 +176,14 @@ bool ip_l4_checksum_ok(const struct ip_rx *rx);
 /* A packet with its IP header in front: finds the neighbour and sends. v4 by flow->remote. */
 void ip_forward_to_neighbour(
     struct net_stack *stack, const struct iface *ifc, const struct net_addr *remote, struct rte_mbuf *m);
-/* Puts the IP header in front; false (m untouched) when there is no room. */
-bool ip_prepend_header(struct net_stack *stack, const struct net_flow *flow, uint8_t proto, uint8_t hop_limit,
-    bool dont_fragment, struct rte_mbuf *m);
+/*
+ * Writes an IPv4 header without options. id_and_offset: the second word, host order. With the checksum unless
+ * that is the port's work.
+ */
+void ip4_write_header(void *header, const struct net_flow *flow, uint8_t proto, uint8_t hop_limit,
+    uint32_t total, uint32_t id_and_offset, bool checksum);
+/* Puts an IPv6 header in front; false (m untouched) when there is no room. */
+bool ip6_prepend(const struct net_flow *flow, uint8_t proto, uint8_t hop_limit, struct rte_mbuf *m);
 /* The checksum of an ICMPv6 message that does not go through net_ip_output(). */
 void ip_icmp6_checksum(const struct net_flow *flow, struct rte_mbuf *m);
 
