@@ -113,7 +113,6 @@ race-programs: $(RACE_TESTS)
 DEPS ?= build run test bench lint
 JOBS := $(shell nproc)
 SIM_PROGRAM := $(if $(wildcard tests/sim/*.c),$(B)/sim)
-SIM_CASES ?= 100000
 SMOKE_TESTS := $(wildcard tests/smoke/test_*.py)
 SUBMAKE = $(MAKE) --no-print-directory -j$(JOBS)
 need_root = @[ "$$(id -u)" = 0 ] || { echo "make $@ makes network interfaces and needs root: sudo make $@" >&2; exit 1; }
@@ -135,7 +134,7 @@ test: ## prove it: build, unit tests (plain and sanitized), race tests, simulati
 	@$(SUBMAKE) unit-programs SAN=1 B=$(B)/asan
 	@$(SUBMAKE) race-programs TSAN=1 B=$(B)/tsan
 	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --jobs $(JOBS) \
-		$(if $(SIM_PROGRAM),"$(SIM_PROGRAM) --cases $(SIM_CASES)") $(SMOKE_TESTS) \
+		$(if $(SIM_PROGRAM),"$(SIM_PROGRAM) --cases $(CASES) --seed $(SEED)") $(SMOKE_TESTS) \
 		$(foreach t,$(RACE_TESTS),"setarch -R $(t:$(B)/%=$(B)/tsan/%)") \
 		$(UNIT_TESTS:$(B)/%=$(B)/asan/%) $(UNIT_TESTS)
 
