@@ -16,6 +16,7 @@
 /* Status, every flag once with a 20-digit number, opaque, key in base64, "Z X W", line end. */
 #define META_LINE_MAX \
 	(16u + PROTO_META_TOKENS * 24u + PROTO_OPAQUE_MAX + PROTO_BASE64_BYTES(PROTO_KEY_MAX) + 16u)
+#define RACE_ROUNDS 8u /* of a read and a conditional write, before it counts as lost */
 #define SMALL_VALUE (SERVE_RESERVE_MAX - META_LINE_MAX - 2u)
 
 static bool
@@ -121,6 +122,10 @@ put_hit_flags(struct serve_call *call, uint8_t *to, const struct proto_request *
 
 	for (unsigned i = 2; i < request->tokens_len; i++) {
 		switch (request->tokens[i].bytes[0]) {
+		case 'N':
+			if (hit->created)
+				hit->expires_s = ttl_expiry(call, request->meta.vivify_ttl);
+			break;
 		case 'T':
 			hit->expires_s = ttl_expiry(call, request->meta.ttl);
 			store_touch(call->serve->thread, key, hit->expires_s, NULL);
@@ -214,14 +219,15 @@ meta_find(struct serve_call *call, const struct proto_request *request, const st
 	    .expires_s = ttl_expiry(call, request->meta.vivify_ttl),
 	    .cas_set = has(request, 'E') && request->meta.cas_new != 0,
 	    .cas_new = request->meta.cas_new};
-	bool found;
+	bool quiet = has(request, 'u');
+	bool found = (quiet ? store_peek : store_get)(thread, key, &hit->view) == STORE_OK;
 
-	found = (has(request, 'u') ? store_peek : store_get)(thread, key, &hit->view) == STORE_OK;
 	if (!found && has(request, 'N')) {
 		hit->created = store_put(thread, key, &write, "", 0, NULL) == STORE_OK;
-		found = store_peek(thread, key, &hit->view) == STORE_OK;
+		found = (quiet ? store_peek : store_get)(thread, key, &hit->view) == STORE_OK;
 	}
-	hit->expires_s = hit->view.expires_s;
+	/* A new item has no time to live until the walk over the flags comes to N. */
+	hit->expires_s = hit->created ? STORE_EXPTIME_NEVER : hit->view.expires_s;
 	return found;
 }
 
@@ -304,7 +310,7 @@ serve_cmd_meta_set(struct serve_call *call, const struct proto_request *request)
 	    .cas = request->meta.cas,
 	    .cas_check = mode == STORE_CAS || (joins && request->meta.cas != 0),
 	    .key_binary = has(request, 'b'),
-	    .invalidate = mode == STORE_CAS && has(request, 'I'),
+	    .invalidate = mode == STORE_CAS && has(request, 'I') && request->meta.cas != 0,
 	    .vivify = joins && has(request, 'N'),
 	    .cas_set = has(request, 'E') && request->meta.cas_new != 0,
 	    .cas_new = request->meta.cas_new,
@@ -381,19 +387,32 @@ serve_meta_set_done(struct serve_call *call, const struct serve_meta_tail *tail,
 /* ---- md
  * -------------------------------------------------------------------------------------------------------- */
 
-/* x: leaves an empty item without flags and expiry in the place of the old one. */
+/*
+ * x: leaves an empty item in the place of the old one, with its CAS unless E gives another. Between reading
+ * that CAS and writing, somebody may change the item: then once more.
+ */
 static enum store_status
 replace_by_empty(struct serve_call *call, const struct proto_request *request, const struct store_key *key)
 {
-	struct store_write write = {.mode = has(request, 'C') ? STORE_CAS : STORE_REPLACE,
-	    .cas = request->meta.cas,
-	    .cas_check = has(request, 'C'),
-	    .cas_set = has(request, 'E') && request->meta.cas_new != 0,
-	    .cas_new = request->meta.cas_new,
-	    .key_binary = has(request, 'b')};
-	enum store_status status = store_put(call->serve->thread, key, &write, "", 0, NULL);
+	struct store_thread *thread = call->serve->thread;
+	struct store_write write = {.mode = STORE_CAS,
+	    .cas_check = true,
+	    .client_flags = request->meta.client_flags,
+	    .expires_s = has(request, 'T') ? ttl_expiry(call, request->meta.ttl) : STORE_EXPTIME_NEVER};
+	enum store_status status = STORE_EXISTS;
+	struct store_view view;
 
-	return status == STORE_NOT_STORED ? STORE_NOT_FOUND : status;
+	for (unsigned round = 0; round < RACE_ROUNDS && status == STORE_EXISTS; round++) {
+		if (store_peek(thread, key, &view) != STORE_OK)
+			return STORE_NOT_FOUND;
+		if (has(request, 'C') && request->meta.cas != view.cas)
+			return STORE_EXISTS;
+		write.cas = view.cas;
+		write.cas_new = has(request, 'E') ? request->meta.cas_new : view.cas;
+		write.cas_set = write.cas_new != 0;
+		status = store_put(thread, key, &write, "", 0, NULL);
+	}
+	return status;
 }
 
 static enum store_status
@@ -441,14 +460,14 @@ serve_cmd_meta_delete(struct serve_call *call, const struct proto_request *reque
 
 static enum serve_state
 reply_number(struct serve_call *call, const struct proto_request *request, const struct store_key *key,
-    uint64_t number, uint64_t cas)
+    uint64_t number, uint64_t cas, bool created)
 {
 	uint8_t digits[20];
 	uint32_t len = (uint32_t)(proto_put_u64(digits, number) - digits);
 	struct store_view view = {.expires_s = STORE_EXPTIME_NEVER};
 	uint8_t *begin, *to;
 
-	if (has(request, 't'))
+	if (has(request, 't') && !created)
 		store_peek(call->serve->thread, key, &view);
 	begin = serve_out_reserve(call, META_LINE_MAX + sizeof(digits) + 2);
 	if (begin == NULL)
@@ -461,6 +480,8 @@ reply_number(struct serve_call *call, const struct proto_request *request, const
 			to = put_flag(to, 'c', cas);
 		} else if (flag == 't') {
 			to = put_ttl(to, view.expires_s, call->serve->now_s);
+		} else if (flag == 'N' && created) {
+			view.expires_s = ttl_expiry(call, request->meta.vivify_ttl);
 		} else if (flag == 'T') {
 			view.expires_s = ttl_expiry(call, request->meta.ttl);
 			store_touch(call->serve->thread, key, view.expires_s, NULL);
@@ -493,11 +514,11 @@ apply_delta(struct serve_call *call, const struct proto_request *request, const 
 	uint8_t digits[20];
 	uint32_t len;
 
-	/* Two rounds: somebody may create the number between our miss and our add. */
+	/* Somebody may create the number between our miss and our add. */
 	for (unsigned round = 0;; round++) {
 		status =
 		    store_delta(thread, key, decrement, request->meta.delta, request->meta.cas, number, cas);
-		if (status != STORE_NOT_FOUND || !has(request, 'N') || round == 2)
+		if (status != STORE_NOT_FOUND || !has(request, 'N') || round == RACE_ROUNDS)
 			return status;
 		len = (uint32_t)(proto_put_u64(digits, request->meta.initial) - digits);
 		status = store_put(thread, key, &write, digits, len, cas);
@@ -529,7 +550,7 @@ serve_cmd_meta_arithmetic(struct serve_call *call, const struct proto_request *r
 		count_delta(&call->serve->counters, status, decrement);
 	switch (status) {
 	case STORE_OK:
-		return reply_number(call, request, &key, number, cas);
+		return reply_number(call, request, &key, number, cas, created);
 	case STORE_NOT_FOUND:
 		return reply_echoes(call, request, "NF");
 	case STORE_EXISTS:
