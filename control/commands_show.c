@@ -115,10 +115,10 @@ port_json(const struct commands *commands, unsigned at)
 	        port.mac[4], port.mac[5]));
 	json_object_set_new(row, "addresses", commands_port_addresses(commands->config, at));
 	json_object_set_new(row, "vlan", config->vlan_id != 0 ? json_integer(config->vlan_id) : json_null());
-	set_count(row, "mtu_bytes", port.mtu);
+	set_count(row, "mtu", port.mtu);
 	json_object_set_new(row, "link", json_string(port.link_up ? "up" : "down"));
 	json_object_set_new(
-	    row, "link_mbps", port.link_mbps != 0 ? json_integer(port.link_mbps) : json_null());
+	    row, "speed_mbps", port.link_mbps != 0 ? json_integer(port.link_mbps) : json_null());
 	json_object_set_new(row, "node", port.node >= 0 ? json_integer(port.node) : json_null());
 	set_count(row, "queues", port.queues);
 	json_object_set_new(row, "rss", json_string(port.rss));
@@ -160,17 +160,17 @@ commands_store_show(struct commands *commands, struct commands_call *call)
 	set_count(result, "items", store.items);
 	set_count(result, "used_bytes", store.bytes);
 	set_count(result, "limit_bytes", store.limit_bytes);
-	json_object_set_new(result, "used_pct", ratio_json(100 * store.bytes, store.limit_bytes));
+	json_object_set_new(result, "fill_pct", ratio_json(100 * store.bytes, store.limit_bytes));
 	set_count(result, "index_bytes", store.index_bytes);
 	set_count(result, "segments", store.segments);
 	set_count(result, "segments_free", store.segments_free);
-	set_count(result, "segment_bytes", store.segment_bytes);
+	set_count(result, "segment_size_bytes", store.segment_bytes);
 	set_count(result, "partitions", store.partitions);
 	json_object_set_new(result, "hugepages", json_boolean(store.hugepages));
 	json_object_set_new(result, "bound_to_nodes", json_boolean(store.bound));
 	set_count(result, "get_hits", hits);
 	set_count(result, "get_misses", misses);
-	json_object_set_new(result, "hit_pct", ratio_json(100 * hits, hits + misses));
+	json_object_set_new(result, "hit_ratio_pct", ratio_json(100 * hits, hits + misses));
 	return result;
 }
 

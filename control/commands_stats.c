@@ -133,9 +133,7 @@ commands_stats(struct commands *commands, struct commands_call *call)
 		return result;
 	json_decref(result);
 	snprintf(call->error, sizeof(call->error),
-	    "no group \"%.60s\": there are drops, net, requests, store, workers and memcached's settings, "
-	    "items, slabs, "
-	    "sizes",
+	    "no group \"%.60s\": there are drops, net, requests, store, workers and memcached's settings",
 	    group);
 	return NULL;
 }

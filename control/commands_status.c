@@ -109,7 +109,7 @@ check_packet_memory(struct report *report, struct dataplane *dataplane, const st
 			    i, worker.mbufs_free, worker.mbufs_total);
 	}
 	add_check(report, "packet memory", least_pct < MBUFS_FREE_PCT_MIN ? DEGRADED : HEALTHY,
-	    "at least %" PRIu64 " %% of each worker's buffers free, on %s", least_pct,
+	    "at least %" PRIu64 " %% of buffers free, on %s", least_pct,
 	    info->eal_hugepages ? "hugepages" : "normal pages");
 }
 

@@ -111,7 +111,7 @@ void config_load(struct config *config, const struct config_request *request, in
 /* Array of {option, value, origin, applies, default}; all: those left at their default too. config_show.c */
 json_t *config_json(const struct config *config, bool all);
 
-/* Array of {option, running, new, applies}: what differs. Ports that exist on one side only are rows too.
+/* Array of {option, applies, running, new}: what differs. Ports that exist on one side only are rows too.
  * config_show.c */
 json_t *config_diff_json(const struct config *running, const struct config *other);
 

@@ -60,9 +60,9 @@ append_difference(json_t *rows, json_t *name, const char *running, const char *o
 {
 	json_t *row = json_object();
 	json_object_set_new(row, "option", name);
+	json_object_set_new(row, "applies", json_string(when == OPTION_LIVE ? "live" : "restart"));
 	json_object_set_new(row, "running", json_string(running));
 	json_object_set_new(row, "new", json_string(other));
-	json_object_set_new(row, "applies", json_string(when == OPTION_LIVE ? "live" : "restart"));
 	json_array_append_new(rows, row);
 }
 

@@ -65,7 +65,7 @@ summary_print(FILE *out, const struct config *config, struct dataplane *dataplan
 	dataplane_info(dataplane, &info);
 	store_info_get(dataplane_store(dataplane), &store);
 	value_format(option_find("memory", "limit"), config, limit, sizeof(limit));
-	fprintf(out, "wirecached %s, DPDK %s\n", wirecache_version, info.dpdk_version);
+	fprintf(out, "wirecached %s on %s\n", wirecache_version, info.dpdk_version);
 	for (unsigned i = 0; i < info.ports; i++)
 		print_port(out, config, dataplane, i);
 	print_workers(out, dataplane, &info);

@@ -131,6 +131,13 @@ human_value(const char *name, const json_t *value, bool exact, bool brief, char 
 	}
 }
 
+/* "rx" alone would not tell bytes from packets. */
+static bool
+is_direction(const char *name, size_t len)
+{
+	return len == 2 && (strncmp(name, "rx", 2) == 0 || strncmp(name, "tx", 2) == 0);
+}
+
 void
 human_name(const char *name, bool exact, char *out, size_t out_bytes)
 {
@@ -139,7 +146,7 @@ human_name(const char *name, bool exact, char *out, size_t out_bytes)
 	if (exact)
 		return;
 	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (ends_with(out, units[i]))
+		if (ends_with(out, units[i]) && !is_direction(out, strlen(out) - strlen(units[i])))
 			out[strlen(out) - strlen(units[i])] = '\0';
 	if (ends_with(out, "_s") && !ends_with(out, "_per_s"))
 		out[strlen(out) - 2] = '\0';

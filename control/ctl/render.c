@@ -193,11 +193,32 @@ render_value(FILE *out, const json_t *value, const struct render_style *style)
 	}
 }
 
+/* The object with these members only, in this order. */
+static json_t *
+chosen_members(const json_t *object, const char *members)
+{
+	json_t *chosen = json_object();
+	while (*members != '\0') {
+		char member[NAME_MAX_CHARS];
+		size_t len = strcspn(members, ",");
+		snprintf(member, sizeof(member), "%.*s", (int)len, members);
+		json_object_set(
+		    chosen, member, json_object_get(object, member)); /* an absent one stays absent */
+		members += len + (members[len] == ',');
+	}
+	return chosen;
+}
+
 void
 render(FILE *out, const json_t *result, const struct render_style *style)
 {
-	if (is_empty_array(result))
+	if (is_empty_array(result) || (json_is_object(result) && json_object_size(result) == 0)) {
 		fputs("none\n", out);
-	else
+	} else if (json_is_object(result) && *style->members != '\0') {
+		json_t *shown = chosen_members(result, style->members);
+		render_value(out, shown, style);
+		json_decref(shown);
+	} else {
 		render_value(out, result, style);
+	}
 }

@@ -17,7 +17,8 @@ struct render_style {
 	bool color;
 	bool exact;          /* numbers and names as they are */
 	unsigned columns;    /* width of the terminal */
-	const char *members; /* of the rows of a top-level array: "member,member:heading"; "" for all */
+	const char *members; /* shown of a top-level object or of the rows of an array:
+	                        "member,member:heading"; "" for all */
 };
 
 void render(FILE *out, const json_t *result, const struct render_style *style);

@@ -254,7 +254,7 @@ port_show_has_facts_and_counters(void **state)
 	assert_string_equal(text_of(row, "mac"), "02:00:00:00:00:01");
 	assert_int_equal(json_array_size(json_object_get(row, "offloads")), 2);
 	assert_true(json_is_null(json_object_get(row, "node")));
-	assert_true(json_is_null(json_object_get(row, "link_mbps")));
+	assert_true(json_is_null(json_object_get(row, "speed_mbps")));
 	assert_int_equal(number_of(row, "rx_packets"), 1234567);
 }
 
@@ -264,9 +264,9 @@ store_show_has_the_hit_ratio(void **state)
 	json_t *result = ask("\"store\",\"show\"");
 	assert_int_equal(number_of(result, "get_hits"), 60);
 	assert_int_equal(number_of(result, "get_misses"), 80);
-	assert_float_equal(json_real_value(json_object_get(result, "hit_pct")), 42.857, 0.01);
+	assert_float_equal(json_real_value(json_object_get(result, "hit_ratio_pct")), 42.857, 0.01);
 	fake.scale = 0;
-	assert_true(json_is_null(json_object_get(ask("\"store\",\"show\""), "hit_pct")));
+	assert_true(json_is_null(json_object_get(ask("\"store\",\"show\""), "hit_ratio_pct")));
 }
 
 static void

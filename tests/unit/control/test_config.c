@@ -169,9 +169,9 @@ port_without_device_or_address_is_an_error(void **state)
 static void
 port_name_odd_or_one_too_many_is_an_error(void **state)
 {
-	assert_only_error(
-	    "[port a b]\nmtu = 1500\n" PORT, "w.conf:2: \"a b\" is no name of a port: expected 1 to 31 "
-	                                     "letters, digits, - or _, as in [port lan0]");
+	assert_only_error("[port a b]\nmtu = 1500\n" PORT,
+	    "w.conf:2: \"a b\" is no name of a port: expected 1 to 31 "
+	    "letters, digits, - or _, as in [port lan0]");
 	parse("[port a]\nmtu=1500\n[port b]\nmtu=1500\n[port c]\nmtu=1500\n[port d]\nmtu=1500\n[port "
 	      "e]\nmtu=1500\n");
 	assert_string_equal(config.messages[0], "w.conf:10: port e is one too many: there may be 4");
@@ -429,10 +429,10 @@ diff_names_changes_and_live_ones_are_applied(void **state)
 	json_t *rows = config_diff_json(&other, &config);
 	char *text = json_dumps(rows, JSON_COMPACT);
 	assert_string_equal(text,
-	    "[{\"option\":\"wirecache.verbosity\",\"running\":\"0\",\"new\":\"2\",\"applies\":\"live\"},"
-	    "{\"option\":\"memory.limit\",\"running\":\"100m\",\"new\":\"200m\",\"applies\":\"restart\"},"
-	    "{\"option\":\"port.wan\",\"running\":\"absent\",\"new\":\"present\",\"applies\":\"restart\"},"
-	    "{\"option\":\"port.lan0\",\"running\":\"present\",\"new\":\"absent\",\"applies\":\"restart\"}]");
+	    "[{\"option\":\"wirecache.verbosity\",\"applies\":\"live\",\"running\":\"0\",\"new\":\"2\"},"
+	    "{\"option\":\"memory.limit\",\"applies\":\"restart\",\"running\":\"100m\",\"new\":\"200m\"},"
+	    "{\"option\":\"port.wan\",\"applies\":\"restart\",\"running\":\"absent\",\"new\":\"present\"},"
+	    "{\"option\":\"port.lan0\",\"applies\":\"restart\",\"running\":\"present\",\"new\":\"absent\"}]");
 	free(text);
 	json_decref(rows);
 	config_apply_live(&other, &config);

@@ -147,6 +147,10 @@ named_members_choose_and_rename_columns(void **state)
 	    ((struct render_style){.members = "option,text:value,origin"}),
 	    "option  value  origin\n"
 	    "a       1k     x:1\n");
+	assert_rendered("{\"a\":1,\"b\":2,\"c_bytes\":3}",
+	    ((struct render_style){.members = "c_bytes,a,absent"}),
+	    "c  3 B\n"
+	    "a  1\n");
 }
 
 static void
@@ -165,7 +169,7 @@ static void
 nothing_is_said_to_be_none(void **state)
 {
 	assert_rendered("[]", PLAIN, "none\n");
-	assert_rendered("{}", PLAIN, "");
+	assert_rendered("{}", PLAIN, "none\n");
 	assert_rendered("[1,2]", PLAIN, "1, 2\n");
 	assert_rendered("\"text\"", PLAIN, "text\n");
 }
