@@ -60,7 +60,7 @@ refill_effort(struct store_thread *thread, struct partition *part, unsigned roun
 	 * items. */
 	if (!thread->holding)
 		epoch_quiesce(thread);
-	if (segment_reclaim(thread->store, part))
+	if (segment_reclaim(thread, part))
 		return true;
 	if (atomic_load_explicit(&part->limbo_len, memory_order_relaxed) > part->segments_len / 2)
 		return false;

@@ -252,10 +252,12 @@ draft_publish(
 		}
 		/* The index may take a segment and this thread may quiesce meanwhile: `from` could be reused.
 		 */
-		bool held = thread->holding;
-		thread->holding = held || publish->from != NULL;
+		bool holding = thread->holding, holding_any = thread->holding_any;
+		thread->holding = holding || publish->from != NULL;
+		thread->holding_any = holding_any || publish->from != NULL;
 		bool room = evict_index(thread, draft->part, key->hash);
-		thread->holding = held;
+		thread->holding = holding;
+		thread->holding_any = holding_any;
 		if (!room)
 			break;
 	}

@@ -29,7 +29,7 @@ epoch_offline(struct store_thread *thread)
 }
 
 uint64_t
-epoch_safe(const struct store *store)
+epoch_safe(const struct store *store, const struct store_thread *self)
 {
 	uint64_t safe = atomic_load_explicit(&store->epoch, memory_order_seq_cst);
 
@@ -37,7 +37,7 @@ epoch_safe(const struct store *store)
 		/* seq_cst: see epoch_online(); it is an acquire of what the thread did before it quiesced,
 		 * too */
 		uint64_t seen = atomic_load_explicit(&store->threads[i].seen_epoch, memory_order_seq_cst);
-		if (seen && seen < safe)
+		if (seen && seen < safe && &store->threads[i] != self)
 			safe = seen;
 	}
 	return safe;

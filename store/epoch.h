@@ -37,7 +37,10 @@ epoch_quiesce(struct store_thread *thread)
 void epoch_online(struct store_thread *thread);
 void epoch_offline(struct store_thread *thread);
 
-/* The epoch that all threads online have seen. */
-uint64_t epoch_safe(const struct store *store);
+/*
+ * The epoch that all threads online have seen, `self` left out: what a thread itself holds it knows better,
+ * see segment_reclaim().
+ */
+uint64_t epoch_safe(const struct store *store, const struct store_thread *self);
 
 #endif

@@ -442,7 +442,7 @@ maintain_partition(struct store_thread *thread, struct partition *part, unsigned
 {
 	struct store *store = thread->store;
 
-	segment_reclaim(store, part);
+	segment_reclaim(thread, part);
 	while (budget > 0) {
 		if (thread->job.kind == JOB_NONE) {
 			uint32_t used = atomic_load_explicit(&part->used_len, memory_order_relaxed);

@@ -27,6 +27,10 @@
 #define STORE_NUMA_NODES_MAX 1024u
 #define SEGMENT_NONE         UINT32_MAX
 
+/* Segments that a thread's views are remembered in: a few bursts of requests. */
+#define HELD_MAX   256u
+#define HELD_SHIFT 24
+
 /* Octaves of worth: see class_of() in alloc.h. */
 #define CLASSES          17u
 /* Groups of time to live, a factor of four each; used from TTL_SEGMENTS_MIN segments a partition on. */
@@ -146,8 +150,11 @@ struct store_thread {
 	uint32_t now_s;
 	uint32_t now_expiry; /* now in the units of an item's expiry */
 	bool holding;        /* gave out a view since the last quiescent point */
-	uint32_t classes;    /* classes kept apart, 1..CLASSES */
-	uint32_t ttl_groups; /* 1 or TTL_GROUPS */
+	bool holding_any;    /* in more segments than `held` names, or something else must stay in place */
+	uint32_t held_len;
+	uint32_t held[HELD_MAX]; /* segments of its views: partition << HELD_SHIFT | segment */
+	uint32_t classes;        /* classes kept apart, 1..CLASSES */
+	uint32_t ttl_groups;     /* 1 or TTL_GROUPS */
 	struct job job;
 	struct open_segment *open[STORE_NODES_MAX];        /* OPENS each */
 	_Atomic(_Atomic uint32_t *) pins[STORE_NODES_MAX]; /* one a segment; NULL until first registered */

@@ -199,7 +199,7 @@ store_touch(
 	item_expiry_set(hit.item, expiry);
 	if (view) {
 		read_view(thread, cursor.part, hit.item, meta, view);
-		thread->holding = true;
+		read_hold(thread, cursor.part, hit.item, meta);
 	}
 	read_count_access(thread, &hit, meta);
 	index_unlock(&cursor);

@@ -54,6 +54,18 @@ read_view(const struct store_thread *thread, const struct partition *part, const
 }
 
 void
+read_hold(struct store_thread *thread, const struct partition *part, const struct item *item, uint64_t meta)
+{
+	thread->holding = true;
+	segment_hold(thread, part, pointer_location(part, item));
+	if (!(meta & ITEM_CHUNKED))
+		return;
+	const struct chunk_list *list = item_chunks(item, meta);
+	for (uint32_t i = 0; i < list->len; i++)
+		segment_hold(thread, part, chunk_entry_location(list->entry[i]));
+}
+
+void
 read_count_access(const struct store_thread *thread, struct index_hit *hit, uint64_t meta)
 {
 	uint16_t now = (uint16_t)thread->now_s;
@@ -91,7 +103,7 @@ store_get(struct store_thread *thread, const struct store_key *key, struct store
 	if (life != ITEM_ALIVE)
 		return read_miss(thread, life);
 	read_view(thread, part, hit.item, meta, view);
-	thread->holding = true;
+	read_hold(thread, part, hit.item, meta);
 	read_count_access(thread, &hit, meta);
 	COUNT(thread, hits);
 	return STORE_OK;
@@ -109,7 +121,7 @@ store_peek(struct store_thread *thread, const struct store_key *key, struct stor
 	if (item_life(thread, hit.item, meta) != ITEM_ALIVE)
 		return STORE_NOT_FOUND;
 	read_view(thread, part, hit.item, meta, view);
-	thread->holding = true;
+	read_hold(thread, part, hit.item, meta);
 	return STORE_OK;
 }
 

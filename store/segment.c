@@ -334,24 +334,32 @@ segment_pinned(const struct store *store, const struct partition *part, uint32_t
 	return false;
 }
 
+static bool
+segment_held(const struct store_thread *thread, const struct partition *part, uint32_t segment)
+{
+	for (uint32_t i = 0; i < thread->held_len; i++)
+		if (thread->held[i] == (part->index << HELD_SHIFT | segment))
+			return true;
+	return false;
+}
+
 uint32_t
-segment_reclaim(const struct store *store, struct partition *part)
+segment_reclaim(const struct store_thread *thread, struct partition *part)
 {
 	uint32_t freed = 0;
 
 	if (len_get(&part->limbo_len) == 0)
 		return 0;
 	spin_lock(&part->lock);
-	uint64_t safe = epoch_safe(store);
+	uint64_t safe = epoch_safe(thread->store, thread->holding_any ? NULL : thread);
 	uint32_t looks = len_get(&part->limbo_len);
 	if (looks > RECLAIM_LOOK_MAX)
 		looks = RECLAIM_LOOK_MAX;
 	while (looks--) {
 		uint32_t segment = part->limbo.head;
-		if (part->segments[segment].retired_epoch > safe)
-			break; /* the rest is younger, or pinned and seen again later */
 		queue_remove(part, &part->limbo, segment);
-		if (segment_pinned(store, part, segment)) {
+		if (part->segments[segment].retired_epoch > safe || segment_held(thread, part, segment) ||
+		    segment_pinned(thread->store, part, segment)) {
 			queue_push(part, &part->limbo, segment);
 			continue;
 		}

@@ -54,8 +54,33 @@ void segment_crawl_end(struct partition *part, uint32_t segment, uint32_t expire
 /* BUSY to LIMBO; everything in it has been unlinked. */
 void segment_retire(struct store *store, struct partition *part, uint32_t segment);
 
-/* LIMBO to FREE as far as grace periods and pins allow; returns how many. */
-uint32_t segment_reclaim(const struct store *store, struct partition *part);
+/*
+ * LIMBO to FREE as far as grace periods, pins and the thread's own views allow; returns how many. A thread
+ * may so reuse memory between its own quiescent points, where its views do not lie: a burst of large writes
+ * needs that.
+ */
+uint32_t segment_reclaim(const struct store_thread *thread, struct partition *part);
+
+/* Remembers that a view of the thread lies there. */
+static inline void
+segment_hold(struct store_thread *thread, const struct partition *part, uint64_t location)
+{
+	uint32_t held = part->index << HELD_SHIFT | location_segment(part, location);
+
+	if (thread->held_len > 0 && thread->held[thread->held_len - 1] == held)
+		return;
+	if (thread->held_len == HELD_MAX)
+		thread->holding_any = true;
+	else
+		thread->held[thread->held_len++] = held;
+}
+
+static inline void
+segment_hold_nothing(struct store_thread *thread)
+{
+	thread->holding = thread->holding_any = false;
+	thread->held_len = 0;
+}
 
 static inline struct segment *
 segment_of(const struct partition *part, uint64_t location)

@@ -6,6 +6,7 @@
 #include "store/evict.h"
 #include "store/fill.h"
 #include "store/flush.h"
+#include "store/segment.h"
 
 #include <stdlib.h>
 
@@ -47,7 +48,7 @@ store_thread_register(struct store *store, int node)
 			return NULL;
 		}
 		atomic_fetch_add_explicit(&store->registered, 1, memory_order_relaxed);
-		thread->holding = false;
+		segment_hold_nothing(thread);
 		alloc_shape(thread);
 		epoch_online(thread);
 		return thread;
@@ -82,7 +83,7 @@ time_passes(struct store_thread *thread, uint32_t now_s)
 void
 store_quiesce(struct store_thread *thread, uint32_t now_s)
 {
-	thread->holding = false;
+	segment_hold_nothing(thread);
 	if (atomic_load_explicit(&thread->seen_epoch, memory_order_relaxed) == 0)
 		epoch_online(thread);
 	else
@@ -94,6 +95,6 @@ store_quiesce(struct store_thread *thread, uint32_t now_s)
 void
 store_offline(struct store_thread *thread)
 {
-	thread->holding = false;
+	segment_hold_nothing(thread);
 	epoch_offline(thread);
 }

@@ -1,5 +1,6 @@
 /*
- * What all tests of the store share: a store with one thread in virtual time, and short ways to say set and get.
+ * What all tests of the store share: a store with one thread in virtual time, and short ways to say set and
+ * get.
  */
 #ifndef WIRECACHE_TESTS_STORE_FIXTURE_H
 #define WIRECACHE_TESTS_STORE_FIXTURE_H
@@ -108,7 +109,8 @@ fix_key(const struct fix *fix, const char *name)
 }
 
 static inline enum store_status
-fix_put_with(struct fix *fix, const char *name, const char *value, const struct store_write *write, uint64_t *cas)
+fix_put_with(
+    struct fix *fix, const char *name, const char *value, const struct store_write *write, uint64_t *cas)
 {
 	struct store_key key = fix_key(fix, name);
 	return store_put(fix->thread, &key, write, value, (uint32_t)strlen(value), cas);
@@ -184,11 +186,11 @@ fix_view_is(const struct fix *fix, const struct store_view *view, const void *va
 	return same;
 }
 
-#define assert_value(fix, name, expected)                                                                             \
-	do {                                                                                                          \
-		struct store_view view_;                                                                              \
-		assert_int_equal(fix_get(fix, name, &view_), STORE_OK);                                               \
-		assert_true(fix_view_is(fix, &view_, expected, strlen(expected)));                                    \
+#define assert_value(fix, name, expected)                                          \
+	do {                                                                       \
+		struct store_view view_;                                           \
+		assert_int_equal(fix_get(fix, name, &view_), STORE_OK);            \
+		assert_true(fix_view_is(fix, &view_, expected, strlen(expected))); \
 	} while (0)
 #define assert_missing(fix, name) assert_false(fix_has(fix, name))
 

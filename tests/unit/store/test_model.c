@@ -1,7 +1,7 @@
 /*
- * Random operations in virtual time against a trivial model: an array with one entry a key. The store is large enough
- * that nothing is evicted in the first test, so every answer must be the model's; in the second it is too small, so a
- * miss is allowed but a wrong value never.
+ * Random operations in virtual time against a trivial model: an array with one entry a key. The store is
+ * large enough that nothing is evicted in the first test, so every answer must be the model's; in the second
+ * it is too small, so a miss is allowed but a wrong value never.
  */
 #include "fixture.h"
 
@@ -47,7 +47,8 @@ alive(struct model *m, unsigned k)
 static struct store_key
 model_key(struct model *m, unsigned k, char name[64])
 {
-	int len = snprintf(name, 64, "%.*skey-%u", (int)(k % 40), "----------------------------------------", k);
+	int len =
+	    snprintf(name, 64, "%.*skey-%u", (int)(k % 40), "----------------------------------------", k);
 	return store_key_make(m->fix.store, name, (uint32_t)len);
 }
 
@@ -66,13 +67,15 @@ reconcile(struct model *m, unsigned k)
 }
 
 static void
-model_store(struct model *m, unsigned k, const uint8_t *value, uint32_t len, uint32_t flags, uint32_t expires_s)
+model_store(
+    struct model *m, unsigned k, const uint8_t *value, uint32_t len, uint32_t flags, uint32_t expires_s)
 {
 	struct model_item *item = &m->items[k];
 	uint8_t *copy = malloc(len + 1);
 	memcpy(copy, value, len);
 	free(item->value);
-	*item = (struct model_item){.present = true, .value = copy, .len = len, .flags = flags, .expires_s = expires_s};
+	*item = (struct model_item){
+	    .present = true, .value = copy, .len = len, .flags = flags, .expires_s = expires_s};
 }
 
 static void
@@ -94,7 +97,8 @@ random_value(struct model *m, uint8_t *value)
 		len = pick(m, VALUE_MAX);
 		break;
 	case 2:
-		return (uint32_t)sprintf((char *)value, "%llu", (unsigned long long)(fix_random(&m->random) >> pick(m, 63)));
+		return (uint32_t)sprintf(
+		    (char *)value, "%llu", (unsigned long long)(fix_random(&m->random) >> pick(m, 63)));
 	default:
 		len = pick(m, 300);
 	}
@@ -141,8 +145,8 @@ model_join(struct model *m, unsigned k, const uint8_t *value, uint32_t len, bool
 
 /* Through store_put() or in pieces. */
 static enum store_status
-store_either_way(struct model *m, const struct store_key *key, const struct store_write *write, const uint8_t *value,
-    uint32_t len, uint64_t *cas)
+store_either_way(struct model *m, const struct store_key *key, const struct store_write *write,
+    const uint8_t *value, uint32_t len, uint64_t *cas)
 {
 	struct store_fill *fill;
 	if (pick(m, 3))
@@ -162,8 +166,8 @@ store_either_way(struct model *m, const struct store_key *key, const struct stor
 static void
 step_store(struct model *m, unsigned k)
 {
-	static const enum store_mode modes[] = {STORE_SET, STORE_SET, STORE_SET, STORE_ADD, STORE_REPLACE, STORE_APPEND,
-	    STORE_PREPEND, STORE_CAS};
+	static const enum store_mode modes[] = {STORE_SET, STORE_SET, STORE_SET, STORE_ADD, STORE_REPLACE,
+	    STORE_APPEND, STORE_PREPEND, STORE_CAS};
 	static uint8_t value[VALUE_MAX + 64];
 	char name[64];
 	struct store_key key = model_key(m, k, name);
@@ -242,7 +246,8 @@ step_touch(struct model *m, unsigned k)
 	struct store_key key = model_key(m, k, name);
 	struct model_item *item = reconcile(m, k);
 	uint32_t expires_s = random_expiry(m);
-	assert_int_equal(store_touch(m->fix.thread, &key, expires_s, NULL), item ? STORE_OK : STORE_NOT_FOUND);
+	assert_int_equal(
+	    store_touch(m->fix.thread, &key, expires_s, NULL), item ? STORE_OK : STORE_NOT_FOUND);
 	if (item)
 		item->expires_s = expires_s;
 }
@@ -270,7 +275,8 @@ step_mark(struct model *m, unsigned k)
 	}
 }
 
-/* A plain reading of the number; values here are digits or garbage that does not begin with them by design. */
+/* A plain reading of the number; values here are digits or garbage that does not begin with them by design.
+ */
 static bool
 model_number(const struct model_item *item, uint64_t *number)
 {
