@@ -24,7 +24,7 @@ DPDK_CFLAGS = $(filter-out -march=%,$(shell pkg-config --cflags libdpdk 2>/dev/n
 DPDK_LIBS = $(shell pkg-config --libs libdpdk 2>/dev/null)
 BASE_CFLAGS := -std=gnu11 $(OPT) -march=$(MARCH) -maes -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API -I. $(WARN) -MMD -MP
 
-# Three numbers first: that is what clients parse out of the answer to `version`.
+# No tag is needed: three numbers, and the commit where there is one.
 RELEASE := 0.1.0
 VERSION := $(RELEASE)$(shell git describe --always --dirty --exclude '*' 2>/dev/null | sed 's/^/-g/')
 
