@@ -11,6 +11,7 @@
 #include "dataplane/net/tcp_cc.h"
 #include "dataplane/net/tcp_in.h"
 #include "dataplane/net/tcp_out.h"
+#include "dataplane/net/tcp_rx.h"
 #include "dataplane/net/tcp_sack.h"
 #include "dataplane/net/tcp_sendq.h"
 #include "dataplane/net/tcp_stack.h"
@@ -237,14 +238,17 @@ tcp_loss_resegment(struct tcp_conn *c)
 /* ---- the acknowledgement
  * --------------------------------------------------------------------------------------- */
 
+/*
+ * RFC 9293 3.10.7.4 orders window updates by sequence, then acknowledgement number. Besides, what acknowledges more or
+ * opens the window further is news whatever came first: a right edge does not move left.
+ */
 static void
-update_window(struct tcp_conn *c, const struct tcp_seg *seg)
+update_window(struct tcp_conn *c, const struct tcp_seg *seg, bool acked)
 {
-	bool newer =
-	    tcp_seq_lt(c->snd_wl1, seg->seq) || (c->snd_wl1 == seg->seq && tcp_seq_le(c->snd_wl2, seg->ack));
-	if (!newer)
-		return;
 	uint32_t wnd = (uint32_t)seg->wnd << c->snd_wscale;
+	bool newer = tcp_seq_lt(c->snd_wl1, seg->seq) || (c->snd_wl1 == seg->seq && tcp_seq_le(c->snd_wl2, seg->ack));
+	if (!newer && !acked && wnd <= c->snd_wnd)
+		return;
 	if (wnd > c->snd_wnd) {
 		if (tcp_flight(c) == 0) {
 			c->backoff = 0;
@@ -256,8 +260,10 @@ update_window(struct tcp_conn *c, const struct tcp_seg *seg)
 		tcp_touch(c);
 	}
 	c->snd_wnd = wnd;
-	c->snd_wl1 = seg->seq;
-	c->snd_wl2 = seg->ack;
+	if (newer) {
+		c->snd_wl1 = seg->seq;
+		c->snd_wl2 = seg->ack;
+	}
 }
 
 /* snd_una moves up. */
@@ -287,7 +293,10 @@ fin_acked(struct tcp_conn *c)
 		tcp_conn_time_wait(c);
 		return false;
 	case TCP_LAST_ACK:
-		tcp_conn_kill(c, TCP_CLOSED_NORMALLY);
+		if (tcp_rx_unread(c))
+			tcp_conn_time_wait(c); /* until the application has read */
+		else
+			tcp_conn_kill(c, TCP_CLOSED_NORMALLY);
 		return false;
 	default:
 		return true;
@@ -324,7 +333,7 @@ tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *seg)
 	              !(c->flags & TCP_F_SACK);
 	if (n.acked)
 		advance(c, seg);
-	update_window(c, seg);
+	update_window(c, seg, n.acked > 0);
 	if (unlikely(seg->sacks_len && c->flags & TCP_F_SACK))
 		n.fresh_sack = tcp_board_update(c, seg) > 0;
 	n.delivered = n.acked;

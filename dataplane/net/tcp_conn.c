@@ -55,6 +55,7 @@ tcp_conn_agree(struct tcp_conn *c, const struct tcp_syn_info *info)
 	if (info->options & TCP_MINI_OPT_SACK)
 		c->flags |= TCP_F_SACK;
 	if (info->options & TCP_MINI_OPT_WS) {
+		c->wscale_agreed = true;
 		c->snd_wscale = RTE_MIN(info->wscale, (uint8_t)TCP_WSCALE_MAX);
 		c->rcv_wscale = c->tcp->rcv_wscale;
 	}

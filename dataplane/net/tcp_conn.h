@@ -124,7 +124,7 @@ struct tcp_conn {
 	uint8_t close_reason; /* enum tcp_close_reason, set when it dies */
 	uint16_t mss_peer;    /* what the peer's SYN allowed */
 	uint8_t cwnd_limited; /* the last output stopped at the congestion window */
-	uint8_t unused;
+	uint8_t wscale_agreed;	      /* both SYNs carried the option, be it with shift 0 */
 };
 static_assert(sizeof(struct tcp_conn) == 256, "four cache lines");
 static_assert(

@@ -100,7 +100,9 @@ static bool
 check_flags(struct tcp_conn *c, const struct tcp_seg *seg)
 {
 	if (seg->flags & RTE_TCP_RST_FLAG) {
-		if (seg->seq == c->rcv_nxt) {
+		if (c->state == TCP_TIME_WAIT) {
+			c->tcp->counters->drop_tcp_time_wait++; /* RFC 1337: the unread bytes stay */
+		} else if (seg->seq == c->rcv_nxt) {
 			c->tcp->counters->tcp_resets_in++;
 			tcp_conn_kill(c, TCP_CLOSED_BY_RESET);
 		} else {
@@ -150,7 +152,8 @@ in_order(struct tcp_conn *c, const struct tcp_payload *p)
 	}
 	if (c->state >= TCP_FIN_WAIT_1)
 		c->progress_tick = c->tcp->tick;
-	if (had_holes || ++c->ack_segs >= 2)
+	/* With less than a segment of window left the peer waits for this ACK. */
+	if (had_holes || ++c->ack_segs >= 2 || window(c) < c->mss)
 		c->flags |= TCP_F_ACK_NOW;
 	else
 		c->flags |= TCP_F_ACK_SOON;

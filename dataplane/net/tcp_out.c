@@ -314,7 +314,7 @@ tcp_out_syn(struct tcp_conn *c)
 	if (answer)
 		o.options = (c->flags & TCP_F_TS ? TCP_MINI_OPT_TS : 0) |
 		            (c->flags & TCP_F_SACK ? TCP_MINI_OPT_SACK : 0) |
-		            (c->rcv_wscale ? TCP_MINI_OPT_WS : 0);
+		            (c->wscale_agreed ? TCP_MINI_OPT_WS : 0);
 	struct header h = {.seq = c->snd_una,
 	    .ack = answer ? c->rcv_nxt : 0,
 	    .wnd = (uint16_t)RTE_MIN(tcp->config.rcv_buffer_bytes, 65535u),

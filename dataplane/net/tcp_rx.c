@@ -230,6 +230,8 @@ tcp_rx_resume(struct tcp_conn *c)
 	if (c->state == TCP_CLOSED || c->flags & TCP_F_DELIVERING)
 		return;
 	c->flags &= (uint16_t)~TCP_F_PAUSED;
+	if (c->state == TCP_TIME_WAIT)
+		c->progress_tick = c->tcp->tick; /* it stays for as long as somebody reads */
 	while (c->rxq && c->rxq->unread_head && !(c->flags & TCP_F_PAUSED)) {
 		struct tcp_rxq *q = c->rxq;
 		struct tcp_block *b = q->unread_head;

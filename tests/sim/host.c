@@ -355,7 +355,6 @@ run_abort(struct sim_host *host)
 		if (end->conn && !end->closed)
 			tcp_abort(end->conn);
 		end->wake_us = end->resume_us = SIM_NEVER;
-		end->closed |= !end->accepted && !end->conn;
 	}
 }
 

@@ -111,7 +111,7 @@ struct sim_end; /* one application's side of a session, host.c */
 
 /* What was seen of one direction of one session. */
 struct sim_wire {
-	bool has_syn, has_fin, has_ack, wscale_offered;
+	bool has_syn, has_fin, has_ack, has_edge, wscale_offered;
 	uint8_t wscale;
 	uint32_t iss, fin_seq, sent_end; /* sent_end: highest sequence number + 1 */
 	uint32_t last_ack, edge;         /* announced by this host */
@@ -140,6 +140,7 @@ struct sim_run {
 	uint64_t now_us;
 	struct sim_host hosts[2];
 	struct sim_wire wire[SIM_SESSIONS_MAX][2];
+	bool session_over[SIM_SESSIONS_MAX]; /* its segments are no longer checked */
 	struct rte_mempool *rx_pool;
 	struct sim_packet **heap;
 	uint32_t heap_len, heap_max;

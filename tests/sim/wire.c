@@ -68,15 +68,17 @@ check_ack(struct sim_run *run, unsigned from, unsigned session, const struct rte
 	uint32_t ack = rte_be_to_cpu_32(th->recv_ack), edge = ack + scaled(run, session, from, th);
 	if (w->has_ack && lt(ack, w->last_ack))
 		sim_fail(run, "host %u: acknowledgement went back from %u to %u", from, w->last_ack, ack);
-	bool all = peer->has_fin && ack == peer->fin_seq + 1;
+	/* TIME-WAIT offers no window any more; a repeated SYN-ACK repeats the first offer. */
+	bool all = (peer->has_fin && ack == peer->fin_seq + 1) || th->tcp_flags & RTE_TCP_SYN_FLAG;
 	if (w->has_ack && lt(edge, w->edge) && !all)
 		sim_fail(run, "host %u: right edge went back from %u to %u", from, w->edge, edge);
 	if (peer->has_syn && lt(peer->sent_end, ack))
 		sim_fail(run, "host %u acknowledged what was never sent", from);
 	w->has_ack = true;
 	w->last_ack = ack;
-	if (!all)
+	if (!all || !w->has_edge)
 		w->edge = edge;
+	w->has_edge = true;
 }
 
 static void
@@ -116,8 +118,9 @@ sim_wire_sent(
 	uint8_t flags = th->tcp_flags;
 	run->segments++;
 	if (flags & RTE_TCP_SYN_FLAG) {
-		if (w->has_syn && seq != w->iss && !run->c.simultaneous_open)
-			w->has_ack = w->has_fin = false;
+		/* An old SYN came again after the end: what follows is not this session any more. */
+		if (w->has_syn && seq != w->iss)
+			run->session_over[session] = true;
 		w->has_syn = true;
 		w->iss = seq;
 		w->sent_end = seq + 1;
@@ -125,7 +128,7 @@ sim_wire_sent(
 	}
 	if (run->verbose)
 		trace(run, "sent by", from, bytes, len);
-	if (flags & RTE_TCP_RST_FLAG)
+	if (flags & RTE_TCP_RST_FLAG || run->session_over[session])
 		return;
 	w->segments++;
 	uint32_t fin = !!(flags & RTE_TCP_FIN_FLAG), end = seq + payload + fin;
