@@ -5,6 +5,7 @@
  * This thread is the control thread. Signals are blocked before the data plane makes its own threads, so that
  * they arrive here, through a signalfd in the server's loop.
  */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -129,7 +130,8 @@ open_signals(struct daemon *daemon)
 static int
 start(struct daemon *daemon)
 {
-	char error[SERVER_ERROR_MAX > DATAPLANE_ERROR_MAX ? SERVER_ERROR_MAX : DATAPLANE_ERROR_MAX] = "";
+	char error[DATAPLANE_ERROR_MAX] = "";
+	static_assert(SERVER_ERROR_MAX <= DATAPLANE_ERROR_MAX, "one buffer for both");
 	struct server_config server = {.path = daemon->config.control_socket,
 	    .answer = commands_answer,
 	    .answer_ctx = &daemon->commands,

@@ -235,7 +235,7 @@ run_local(const struct catalog_command *command, const struct invocation *invoca
 		return WIRE_OK;
 	}
 	const char *noun = taken < invocation->words_len ? invocation->words[taken] : NULL;
-	return catalog_help(stdout, noun) ? WIRE_OK : usage_error("no command", noun);
+	return catalog_help(stdout, noun) ? WIRE_OK : usage_error("no command", noun != NULL ? noun : "");
 }
 
 int
