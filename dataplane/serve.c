@@ -66,15 +66,11 @@ serve_out_refill(struct serve_call *call)
 }
 
 uint8_t *
-serve_copy_value(const struct serve *serve, const struct store_view *view, uint8_t *to)
+serve_copy_chunks(const struct serve *serve, const struct store_view *view, uint8_t *to)
 {
 	const uint8_t *bytes;
 	uint32_t at = 0, len;
 
-	if (view->value != NULL) {
-		memcpy(to, view->value, view->value_bytes);
-		return to + view->value_bytes;
-	}
 	while ((len = store_view_span(serve->store, view, at, &bytes)) != 0) {
 		memcpy(to + at, bytes, len);
 		at += len;

@@ -16,6 +16,8 @@
 #include "dataplane/proto/request.h"
 #include "dataplane/serve.h"
 
+#include <string.h>
+
 #define SERVE_BATCH          32u   /* keys of a multiget that are staged together */
 #define SERVE_PEEKS_MAX      64u   /* keys hashed ahead in one burst */
 #define SERVE_LINES_KEPT     64u   /* spare line buffers kept by a worker */
@@ -163,8 +165,18 @@ serve_out_ready(struct serve_call *call)
 	return __builtin_expect(call->room > 0, 1) || serve_out_refill(call);
 }
 
-/* Copies a small value, in as many pieces as it lies in the store; returns the byte behind it. */
-uint8_t *serve_copy_value(const struct serve *serve, const struct store_view *view, uint8_t *to);
+/* Copies a value that the store keeps in pieces. */
+uint8_t *serve_copy_chunks(const struct serve *serve, const struct store_view *view, uint8_t *to);
+
+/* Copies a small value; returns the byte behind it. */
+static inline uint8_t *
+serve_copy_value(const struct serve *serve, const struct store_view *view, uint8_t *to)
+{
+	if (__builtin_expect(view->value == NULL, 0))
+		return serve_copy_chunks(serve, view, to);
+	memcpy(to, view->value, view->value_bytes);
+	return to + view->value_bytes;
+}
 
 /* ---- keys
  * ------------------------------------------------------------------------------------------------------ */

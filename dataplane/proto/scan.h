@@ -10,19 +10,31 @@
 #ifdef __SSE2__
 #include <emmintrin.h>
 
+/* A bit for each of 16 bytes that ends a token. */
+static inline unsigned
+proto_scan_mask(const uint8_t *at)
+{
+	__m128i bytes = _mm_loadu_si128((const __m128i *)at);
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(
+	    _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n'))));
+}
+
 static inline const uint8_t *
 proto_scan_token(const uint8_t *at, const uint8_t *end)
 {
-	const __m128i space = _mm_set1_epi8(' '), feed = _mm_set1_epi8('\n');
+	const uint8_t *begin = at;
+	unsigned mask;
 
 	while (end - at >= 16) {
-		__m128i bytes = _mm_loadu_si128((const __m128i *)at);
-		__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(bytes, space), _mm_cmpeq_epi8(bytes, feed));
-		unsigned mask = (unsigned)_mm_movemask_epi8(hit);
-
+		mask = proto_scan_mask(at);
 		if (mask != 0)
 			return at + __builtin_ctz(mask);
 		at += 16;
+	}
+	if (end - begin >= 16) {
+		mask = proto_scan_mask(end - 16) >> (at - (end - 16));
+		return mask != 0 ? at + __builtin_ctz(mask) : end;
 	}
 	while (at < end && *at != ' ' && *at != '\n')
 		at++;
