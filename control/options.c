@@ -9,20 +9,20 @@
 #include "control/config.h"
 #include "control/text.h"
 
-#define OPTION(sect, nam, typ, field, def, lo, hi, uni, whe, fla, hel) \
-	{                                                              \
-	    .section = #sect,                                          \
-	    .name = #nam,                                              \
-	    .type = OPTION_##typ,                                      \
-	    .offset = offsetof(struct config, field),                  \
-	    .bytes = sizeof(((struct config *)0)->field),              \
-	    .default_text = def,                                       \
-	    .min = lo,                                                 \
-	    .max = hi,                                                 \
-	    .unit = uni,                                               \
-	    .when = OPTION_##whe,                                      \
-	    .flag = fla,                                               \
-	    .help = hel,                                               \
+#define OPTION(section_, name_, type_, field_, default_, min_, max_, unit_, when_, flag_, help_) \
+	{                                                                                        \
+	    .section = #section_,                                                                \
+	    .name = #name_,                                                                      \
+	    .type = OPTION_##type_,                                                              \
+	    .offset = offsetof(struct config, field_),                                           \
+	    .bytes = sizeof(((struct config *)0)->field_),                                       \
+	    .default_text = default_,                                                            \
+	    .min = min_,                                                                         \
+	    .max = max_,                                                                         \
+	    .unit = unit_,                                                                       \
+	    .when = OPTION_##when_,                                                              \
+	    .flag = flag_,                                                                       \
+	    .help = help_,                                                                       \
 	},
 #define PORT_OPTION(...)
 const struct option options[] = {
@@ -32,21 +32,21 @@ const struct option options[] = {
 #undef PORT_OPTION
 
 #define OPTION(...)
-#define PORT_OPTION(nam, typ, field, def, lo, hi, uni, whe, hel)         \
-	{                                                                \
-	    .section = "port",                                           \
-	    .name = #nam,                                                \
-	    .type = OPTION_##typ,                                        \
-	    .per_port = true,                                            \
-	    .offset = offsetof(struct dataplane_port_config, field),     \
-	    .bytes = sizeof(((struct dataplane_port_config *)0)->field), \
-	    .default_text = def,                                         \
-	    .min = lo,                                                   \
-	    .max = hi,                                                   \
-	    .unit = uni,                                                 \
-	    .when = OPTION_##whe,                                        \
-	    .flag = "",                                                  \
-	    .help = hel,                                                 \
+#define PORT_OPTION(name_, type_, field_, default_, min_, max_, unit_, when_, help_) \
+	{                                                                            \
+	    .section = "port",                                                       \
+	    .name = #name_,                                                          \
+	    .type = OPTION_##type_,                                                  \
+	    .per_port = true,                                                        \
+	    .offset = offsetof(struct dataplane_port_config, field_),                \
+	    .bytes = sizeof(((struct dataplane_port_config *)0)->field_),            \
+	    .default_text = default_,                                                \
+	    .min = min_,                                                             \
+	    .max = max_,                                                             \
+	    .unit = unit_,                                                           \
+	    .when = OPTION_##when_,                                                  \
+	    .flag = "",                                                              \
+	    .help = help_,                                                           \
 	},
 const struct option port_options[] = {
 #include "control/options.def"

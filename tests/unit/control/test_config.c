@@ -83,8 +83,8 @@ unknown_key_near_a_known_one_is_suggested(void **state)
 static void
 unknown_section_is_reported_once(void **state)
 {
-	assert_only_error(PORT "[memroy]\nlimit = 1g\nevict = no\n",
-	    "w.conf:5: unknown section [memroy]: did you mean [memory]?");
+	assert_only_error(PORT "[memorx]\nlimit = 1g\nevict = no\n",
+	    "w.conf:5: unknown section [memorx]: did you mean [memory]?");
 	assert_only_error(PORT "[banana]\nx = 1\n", "w.conf:5: unknown section [banana]");
 	assert_only_error(PORT "[port]\ndevice = x\n", "w.conf:5: [port] needs a name, as in [port lan0]");
 }

@@ -290,9 +290,9 @@ static void
 suggestion_only_for_near_words(void **state)
 {
 	assert_string_equal(option_suggest_name("memory", "limt"), "limit");
-	assert_string_equal(option_suggest_name("port", "devcie"), "device");
+	assert_string_equal(option_suggest_name("port", "devicx"), "device");
 	assert_null(option_suggest_name("memory", "banana"));
-	assert_string_equal(option_suggest_section("memroy"), "memory");
+	assert_string_equal(option_suggest_section("memorx"), "memory");
 	assert_string_equal(option_suggest_section("prt"), "port");
 	assert_null(option_suggest_section("banana"));
 }
