@@ -239,14 +239,15 @@ tcp_loss_resegment(struct tcp_conn *c)
  * --------------------------------------------------------------------------------------- */
 
 /*
- * RFC 9293 3.10.7.4 orders window updates by sequence, then acknowledgement number. Besides, what acknowledges more or
- * opens the window further is news whatever came first: a right edge does not move left.
+ * RFC 9293 3.10.7.4 orders window updates by sequence, then acknowledgement number. Besides, what
+ * acknowledges more or opens the window further is news whatever came first: a right edge does not move left.
  */
 static void
 update_window(struct tcp_conn *c, const struct tcp_seg *seg, bool acked)
 {
 	uint32_t wnd = (uint32_t)seg->wnd << c->snd_wscale;
-	bool newer = tcp_seq_lt(c->snd_wl1, seg->seq) || (c->snd_wl1 == seg->seq && tcp_seq_le(c->snd_wl2, seg->ack));
+	bool newer =
+	    tcp_seq_lt(c->snd_wl1, seg->seq) || (c->snd_wl1 == seg->seq && tcp_seq_le(c->snd_wl2, seg->ack));
 	if (!newer && !acked && wnd <= c->snd_wnd)
 		return;
 	if (wnd > c->snd_wnd) {

@@ -132,8 +132,10 @@ tcp_conn_time_wait(struct tcp_conn *c)
 	}
 	if (tcp_tw_replace(c))
 		finish(c, TCP_CLOSED_NORMALLY);
-	else
+	else if (!c->tcp->config.time_wait_max)
 		tcp_conn_kill(c, TCP_CLOSED_NORMALLY);
+	else
+		tcp_timer_update(c); /* no memory for the entry: the connection stands for it */
 }
 
 void

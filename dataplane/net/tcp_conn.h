@@ -119,12 +119,12 @@ struct tcp_conn {
 	uint32_t snd_wnd_max;                      /* largest window ever offered by the peer */
 	uint32_t progress_tick; /* last time that the peer acknowledged or opened its window */
 	uint32_t rx_tick;       /* last segment from the peer */
-	uint16_t oow_tick;    /* start of the period in which answers to unacceptable segments are counted */
-	uint8_t oow_acks;     /* answers in it */
-	uint8_t close_reason; /* enum tcp_close_reason, set when it dies */
-	uint16_t mss_peer;    /* what the peer's SYN allowed */
-	uint8_t cwnd_limited; /* the last output stopped at the congestion window */
-	uint8_t wscale_agreed;	      /* both SYNs carried the option, be it with shift 0 */
+	uint16_t oow_tick;     /* start of the period in which answers to unacceptable segments are counted */
+	uint8_t oow_acks;      /* answers in it */
+	uint8_t close_reason;  /* enum tcp_close_reason, set when it dies */
+	uint16_t mss_peer;     /* what the peer's SYN allowed */
+	uint8_t cwnd_limited;  /* the last output stopped at the congestion window */
+	uint8_t wscale_agreed; /* both SYNs carried the option, be it with shift 0 */
 };
 static_assert(sizeof(struct tcp_conn) == 256, "four cache lines");
 static_assert(

@@ -142,7 +142,8 @@ idle_due(struct tcp_conn *c)
 	if (c->state == TCP_FIN_WAIT_2) {
 		tcp_conn_reset(c, TCP_CLOSED_TIMEOUT);
 	} else if (c->state == TCP_TIME_WAIT) {
-		tcp_conn_kill(c, TCP_CLOSED_TIMEOUT); /* the application never read the rest */
+		/* The application never read the rest, or there was no memory for an entry. */
+		tcp_conn_kill(c, tcp_rx_unread(c) ? TCP_CLOSED_TIMEOUT : TCP_CLOSED_NORMALLY);
 	} else if (c->ka_probes >= config->keepalive_probes) {
 		c->tcp->counters->tcp_gave_up++;
 		tcp_conn_reset(c, TCP_CLOSED_TIMEOUT);

@@ -443,11 +443,11 @@ tcp_rx_window(struct tcp_conn *c)
 		c->rcv_edge = c->rcv_nxt; /* a FIN was taken on a closed window */
 	/*
 	 * Rounded up to what the scaled field can say, else the edge would seem to move left. A peer that
-	 * sends less than 2^wscale bytes at a time could hold a window open with that, so beyond the buffer
-	 * it is rounded down.
+	 * sends a few bytes at a time could hold a window open with that, so well beyond the buffer it is
+	 * rounded down.
 	 */
-	uint32_t window = c->rcv_edge - c->rcv_nxt;
-	uint32_t round = tcp_rx_unread(c) > c->tcp->config.rcv_buffer_bytes ? 0 : (1u << c->rcv_wscale) - 1;
+	uint32_t window = c->rcv_edge - c->rcv_nxt, buffer_bytes = c->tcp->config.rcv_buffer_bytes;
+	uint32_t round = tcp_rx_unread(c) > buffer_bytes + buffer_bytes / 2 ? 0 : (1u << c->rcv_wscale) - 1;
 	uint32_t field = RTE_MIN((window + round) >> c->rcv_wscale, 65535u);
 	c->rcv_edge = tcp_seq_max(c->rcv_edge, c->rcv_nxt + (field << c->rcv_wscale));
 	return (uint16_t)field;

@@ -35,9 +35,10 @@
 #define TCP_PAWS_IDLE_TICKS (uint32_t)(24ull * 86400 * 1000000 >> TCP_TICK_SHIFT) /* RFC 7323 5.5 */
 #define TCP_OOW_PERIOD_TICKS \
 	1024u /* 262 ms: at most TCP_OOW_ACKS answers to empty unacceptable segments in it */
-#define TCP_OOW_ACKS        4u
-#define TCP_CHALLENGES_BASE 500u /* challenge ACKs a second and stack, plus as many at random (RFC 5961 7) \
-	                          */
+#define TCP_OOW_ACKS 4u
+#define TCP_CHALLENGES_BASE                                                            \
+	500u /* challenge ACKs a second and stack, plus as many at random (RFC 5961 7) \
+	      */
 
 /* A list of 64-byte entries, oldest first. */
 struct tcp_mini_list {

@@ -164,6 +164,8 @@ sim_wire_delivered(struct sim_run *run, unsigned to, const struct net_flow *flow
 	if (th->tcp_flags & RTE_TCP_RST_FLAG)
 		return;
 	uint32_t edge = rte_be_to_cpu_32(th->recv_ack) + scaled(run, session, !to, th);
+	if (!(th->tcp_flags & RTE_TCP_ACK_FLAG) && !w->has_syn)
+		return; /* the passive side learns its window from the last ACK of the handshake */
 	if (!(th->tcp_flags & RTE_TCP_ACK_FLAG))
 		edge = w->iss + 1 + rte_be_to_cpu_16(th->rx_win);
 	if (!w->has_edge_seen || lt(w->edge_seen, edge))
