@@ -50,6 +50,7 @@ serve_tick(struct serve *serve, uint32_t now_s)
 	serve->now_s = now_s;
 	serve->peeks_len = 0;
 	serve->peek_at = 0;
+	serve->peeks_open = false;
 }
 
 const struct serve_counters *
@@ -92,15 +93,26 @@ peek_key(struct serve *serve, const uint8_t *bytes, uint32_t len)
 	store_prefetch_bucket(serve->store, peeked->hash);
 }
 
+/*
+ * The first peek of a burst forgets the last burst's, whose memory may by now hold other bytes at the same addresses:
+ * a hash taken over by address alone would then belong to another key.
+ */
+static void
+peeks_begin(struct serve *serve)
+{
+	if (serve->peeks_open)
+		return;
+	serve->peeks_len = 0;
+	serve->peek_at = 0;
+	serve->peeks_open = true;
+}
+
 void
 serve_peek(struct serve *serve, const uint8_t *bytes, uint32_t len)
 {
 	const uint8_t *at = bytes, *end = bytes + len, *key, *key_end;
 
-	if (serve->peek_at != 0) {
-		serve->peeks_len = 0;
-		serve->peek_at = 0;
-	}
+	peeks_begin(serve);
 	/* Pipelined gets lie one behind the other, so walk on while it is easy. */
 	while (serve->peeks_len < SERVE_PEEKS_MAX && end - at >= 6) {
 		bool set = memcmp(at, "set ", 4) == 0;
@@ -124,7 +136,9 @@ serve_peek(struct serve *serve, const uint8_t *bytes, uint32_t len)
 void
 serve_peeked(struct serve *serve)
 {
-	for (uint32_t i = serve->peek_at; i < serve->peeks_len; i++)
+	peeks_begin(serve); /* a burst that showed nothing ends the last one's too */
+	serve->peeks_open = false;
+	for (uint32_t i = 0; i < serve->peeks_len; i++)
 		store_prefetch_item(serve->store, serve->peeks[i].hash);
 }
 

@@ -45,6 +45,7 @@ struct serve {
 	uint32_t now_s;
 	uint32_t peeks_len;
 	uint32_t peek_at; /* where the next lookup begins */
+	bool peeks_open;  /* between the first serve_peek() of a burst and its serve_peeked() */
 	struct serve_counters counters;
 	struct serve_line *spare_lines;
 	uint32_t spare_len;

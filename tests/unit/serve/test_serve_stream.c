@@ -425,6 +425,25 @@ peeking_at_junk_changes_nothing(void **state)
 	expect_reply(f, "get a\r\n", "END\r\n");
 }
 
+/* A packet's memory comes back with another key in it; by address alone its hash would be the old key's. */
+static void
+peeked_memory_reused_by_a_silent_burst_is_hashed_anew(void **state)
+{
+	static uint8_t memory[] = {"get old\r\n"};
+	struct fixture *f = *state;
+	uint32_t consumed;
+
+	expect_reply(f, "set new 0 0 1\r\n1\r\n", "STORED\r\n");
+	serve_peek(f->serve, memory, sizeof(memory) - 1);
+	serve_peeked(f->serve);
+	memcpy(memory, "get new\r\n", sizeof(memory) - 1);
+	serve_peeked(f->serve);
+	fixture_clear(f);
+	serve_bytes(f->session, memory, sizeof(memory) - 1, &f->sink, &consumed);
+	assert_memory_equal(f->out, "VALUE new 0 1\r\n1\r\nEND\r\n", 23);
+	assert_int_equal(serve_counters(f->serve)->peek_hits, 0);
+}
+
 int
 main(void)
 {
@@ -444,6 +463,7 @@ main(void)
 	    fixture_test(unfinished_datagram_leaves_nothing_behind),
 	    fixture_test(staged_requests_reuse_their_hashes),
 	    fixture_test(peeking_at_junk_changes_nothing),
+	    fixture_test(peeked_memory_reused_by_a_silent_burst_is_hashed_anew),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
