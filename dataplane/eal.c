@@ -304,6 +304,11 @@ eal_start(struct dataplane *dataplane, const char *program, char error[DATAPLANE
 		    rte_errno == EEXIST || rte_errno == EAGAIN
 		        ? ": is another instance running with this wirecache.instance?"
 		        : ": the lines above say why");
+		snprintf(
+		    dataplane->runtime_dir, sizeof(dataplane->runtime_dir), "%s", rte_eal_get_runtime_dir());
+		/* Another instance's directory stays. */
+		if (!rte_eal_primary_proc_alive(NULL))
+			runtime_dir_remove(dataplane->runtime_dir);
 		rc = -EIO;
 		goto done;
 	}
