@@ -38,10 +38,11 @@ def refused(options, *said):
         assert target.leftovers() == [], target.leftovers()
         return status
     finally:
-        if target.alive():
-            target.stop()
-            raise AssertionError("it runs with a configuration that makes no sense")
+        runs = target.alive()
+        if runs:
+            target.stop(signal.SIGKILL)
         target.remove()
+        assert not runs, "it runs with a configuration that makes no sense"
 
 
 @test
