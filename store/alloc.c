@@ -7,12 +7,16 @@
 #include "store/segment.h"
 
 /* Of a partition's segments, at most 1/16 are open over all threads. */
-#define OPEN_PART          16u
-/* Rounds of looking for memory while other threads have not yet quiesced; about 0.3 ms of pauses in the worst
- * case. */
-#define REFILL_ROUNDS      2048u
+#define OPEN_PART           16u
+/*
+ * Rounds of looking for memory while other threads have not yet quiesced: a few microseconds of pauses for
+ * threads that run, then yields, a few milliseconds at most, for one that was preempted. Who waited in vain
+ * does not wait again for the same epoch.
+ */
+#define REFILL_ROUNDS       4096u
+#define REFILL_PAUSE_ROUNDS 256u
 /* Rounds after which a writer stops moving items and drops them: memory is what it needs. */
-#define REFILL_MOVE_ROUNDS 8u
+#define REFILL_MOVE_ROUNDS  8u
 
 void
 alloc_shape(struct store_thread *thread)
@@ -68,16 +72,22 @@ refill_effort(struct store_thread *thread, struct partition *part, unsigned roun
 }
 
 static bool
-refill_again(struct store_thread *thread, struct partition *part, unsigned round, unsigned *spins)
+refill_again(struct store_thread *thread, struct partition *part, unsigned round)
 {
-	if (round >= REFILL_ROUNDS)
+	if (refill_effort(thread, part, round))
+		return round < REFILL_ROUNDS;
+	if (atomic_load_explicit(&part->limbo_len, memory_order_relaxed) == 0)
+		return false; /* nothing will come */
+	uint64_t safe = epoch_safe(thread->store, thread);
+	if (round >= REFILL_ROUNDS || (round >= REFILL_PAUSE_ROUNDS && safe == thread->waited_epoch)) {
+		thread->waited_epoch = safe;
 		return false;
-	if (!refill_effort(thread, part, round)) {
-		if (atomic_load_explicit(&part->limbo_len, memory_order_relaxed) == 0)
-			return false; /* nothing will come */
-		COUNT(thread, grace_waits);
-		spin_pause(spins);
 	}
+	COUNT(thread, grace_waits);
+	if (round < REFILL_PAUSE_ROUNDS)
+		_mm_pause();
+	else
+		sched_yield();
 	return true;
 }
 
@@ -85,13 +95,12 @@ static uint32_t
 refill_segment(struct store_thread *thread, struct partition *part, uint32_t class)
 {
 	uint32_t reserve = segment_reserve(part, thread->store);
-	unsigned spins = 0;
 
 	for (unsigned round = 0;; round++) {
 		uint32_t segment = segment_take(part, reserve, class);
 		if (segment != SEGMENT_NONE)
 			return segment;
-		if (!refill_again(thread, part, round, &spins))
+		if (!refill_again(thread, part, round))
 			break;
 	}
 	return segment_take(part, reserve / 2, class);
@@ -101,7 +110,6 @@ uint32_t
 alloc_index_segment(struct store_thread *thread, struct partition *part)
 {
 	uint32_t reserve = segment_reserve(part, thread->store);
-	unsigned spins = 0;
 
 	for (unsigned round = 0;; round++) {
 		uint32_t segment = segment_take_index(part, reserve);
@@ -109,7 +117,7 @@ alloc_index_segment(struct store_thread *thread, struct partition *part)
 			return segment;
 		if (atomic_load_explicit(&part->index_segments, memory_order_relaxed) >=
 		        part->index_segments_max ||
-		    !refill_again(thread, part, round, &spins))
+		    !refill_again(thread, part, round))
 			return SEGMENT_NONE;
 	}
 }

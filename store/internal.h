@@ -148,9 +148,10 @@ struct store_thread {
 	_Alignas(STORE_LINE_BYTES) struct store *store;
 	uint32_t id;
 	uint32_t now_s;
-	uint32_t now_expiry; /* now in the units of an item's expiry */
-	bool holding;        /* gave out a view since the last quiescent point */
-	bool holding_any;    /* in more segments than `held` names, or something else must stay in place */
+	uint32_t now_expiry;   /* now in the units of an item's expiry */
+	bool holding;          /* gave out a view since the last quiescent point */
+	bool holding_any;      /* in more segments than `held` names, or something else must stay in place */
+	uint64_t waited_epoch; /* that a wait for memory was in vain at */
 	uint32_t held_len;
 	uint32_t held[HELD_MAX]; /* segments of its views: partition << HELD_SHIFT | segment */
 	uint32_t classes;        /* classes kept apart, 1..CLASSES */

@@ -260,10 +260,33 @@ record_bytes(const void *record)
 	return chunk->bytes;
 }
 
+/* memcmp() of keys, inline: a call costs more than comparing 20 bytes. */
+static inline bool
+key_equals(const uint8_t *a, const uint8_t *b, uint32_t len)
+{
+	uint64_t x, y;
+
+	if (len < 8) {
+		for (uint32_t i = 0; i < len; i++)
+			if (a[i] != b[i])
+				return false;
+		return true;
+	}
+	for (uint32_t at = 0; at + 8 < len; at += 8) {
+		memcpy(&x, a + at, 8);
+		memcpy(&y, b + at, 8);
+		if (x != y)
+			return false;
+	}
+	memcpy(&x, a + len - 8, 8); /* overlaps: the end of both */
+	memcpy(&y, b + len - 8, 8);
+	return x == y;
+}
+
 static inline bool
 item_key_equals(const struct item *item, uint64_t meta, const uint8_t *key, uint32_t key_len)
 {
-	return meta_key_len(meta) == key_len && memcmp(item_key(item, meta), key, key_len) == 0;
+	return meta_key_len(meta) == key_len && key_equals(item_key(item, meta), key, key_len);
 }
 
 /* Writes a hole over [record, record + bytes); bytes >= HOLE_BYTES_MIN and a multiple of 8. */
