@@ -74,8 +74,7 @@ const void *config_base(const struct config *config, const struct option *option
 const struct config_origin *config_origin_of(
     const struct config *config, const struct option *option, unsigned port);
 
-/* ---- sources
- * --------------------------------------------------------------------------------------------------- */
+/* ---- sources ---------------------------------------------------------------------------------- */
 
 /* Text of a file, named `name` in messages. config_file.c */
 void config_parse_text(struct config *config, const char *name, const char *text, size_t text_bytes);
@@ -98,8 +97,7 @@ struct config_request {
 struct config_request config_scan_arguments(int argc, char *const argv[]);
 void config_parse_arguments(struct config *config, int argc, char *const argv[]);
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the whole -------------------------------------------------------------------------------- */
 
 /* What no single option can know: ports, gateways, contradictions. config_check.c */
 void config_check(struct config *config);

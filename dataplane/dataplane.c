@@ -37,8 +37,7 @@ dataplane_config_default(struct dataplane_config *config)
 	store_config_default(&config->store);
 }
 
-/* ---- memory
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- memory ----------------------------------------------------------------------------------- */
 
 static int
 pools_create(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
@@ -93,8 +92,7 @@ store_open(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 	return -ENOMEM;
 }
 
-/* ---- ports
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- ports ------------------------------------------------------------------------------------ */
 
 static int
 ports_find(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
@@ -138,8 +136,7 @@ ports_start(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 	return 0;
 }
 
-/* ---- workers
- * --------------------------------------------------------------------------------------------------- */
+/* ---- workers ---------------------------------------------------------------------------------- */
 
 static int
 workers_create(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
@@ -194,8 +191,7 @@ workers_launch(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 	return 0;
 }
 
-/* ---- start and stop
- * -------------------------------------------------------------------------------------------- */
+/* ---- start and stop --------------------------------------------------------------------------- */
 
 static int
 start_steps(struct dataplane *dataplane, const char *program, char error[DATAPLANE_ERROR_MAX])

@@ -91,8 +91,7 @@ int dataplane_start(const struct dataplane_config *config, const char *program, 
 /* Stops workers, resets connections, closes ports, removes what the EAL made. */
 void dataplane_stop(struct dataplane *dataplane);
 
-/* ---- what is going on
- * ------------------------------------------------------------------------------------------ */
+/* ---- what is going on ------------------------------------------------------------------------- */
 
 /* A counter by name, for output by table: value at the time of the call. */
 struct dataplane_counter {

@@ -10,8 +10,7 @@
 
 #define ALIVE_SECONDS 1u
 
-/* ---- counters by table
- * ----------------------------------------------------------------------------------------- */
+/* ---- counters by table ------------------------------------------------------------------------ */
 
 struct counter_row {
 	const char *name;
@@ -105,8 +104,7 @@ figures_sum(const struct dataplane *dataplane, struct figures_counters *sum)
 	store_counters_sum(dataplane->store, &sum->store);
 }
 
-/* ---- workers, ports, process
- * ----------------------------------------------------------------------------------- */
+/* ---- workers, ports, process ------------------------------------------------------------------ */
 
 void
 dataplane_worker_info(struct dataplane *dataplane, unsigned index, struct dataplane_worker_info *info)
@@ -163,8 +161,7 @@ dataplane_info(struct dataplane *dataplane, struct dataplane_info *info)
 	snprintf(info->dpdk_version, sizeof(info->dpdk_version), "%s", rte_version());
 }
 
-/* ---- findings
- * -------------------------------------------------------------------------------------------------- */
+/* ---- findings --------------------------------------------------------------------------------- */
 
 struct findings {
 	struct dataplane_finding *out;

@@ -29,7 +29,7 @@ struct dataplane {
 	bool eal_started;
 	bool eal_hugepages;
 	bool launched;
-	int cpus[DATAPLANE_WORKERS_MAX]; /* of the workers */
+	int cpus[DATAPLANE_WORKERS_MAX];      /* of the workers */
 	char version[2 * DATAPLANE_NAME_MAX]; /* as on the wire */
 	char runtime_dir[DATAPLANE_DEVICE_MAX];
 	rte_spinlock_t baseline_lock;

@@ -35,8 +35,7 @@ context_peer_closed(void *context)
 	return ((uintptr_t)context & CONTEXT_PEER_CLOSED) != 0;
 }
 
-/* ---- the sink
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the sink --------------------------------------------------------------------------------- */
 
 static uint8_t *
 sink_reserve(struct serve_sink *base, uint32_t len)
@@ -191,8 +190,7 @@ tcp_sink_destroy(struct tcp_sink *sink)
 	free(sink);
 }
 
-/* ---- what TCP calls
- * -------------------------------------------------------------------------------------------- */
+/* ---- what TCP calls --------------------------------------------------------------------------- */
 
 static void *
 app_accepted(void *app, struct tcp_conn *conn, bool *refuse)

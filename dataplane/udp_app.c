@@ -30,8 +30,7 @@ struct udp_sink {
 	uint8_t request[WORKER_SCRATCH];    /* a request that lies in several mbufs */
 };
 
-/* ---- the sink
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the sink --------------------------------------------------------------------------------- */
 
 static bool
 datagram_add(struct udp_sink *sink)
@@ -148,8 +147,7 @@ udp_sink_destroy(struct udp_sink *sink)
 	free(sink);
 }
 
-/* ---- requests
- * -------------------------------------------------------------------------------------------------- */
+/* ---- requests --------------------------------------------------------------------------------- */
 
 static void
 reply_send(struct udp_sink *sink)

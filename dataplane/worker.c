@@ -19,8 +19,7 @@
 #define MAINTAIN_BUSY 8u   /* items the store may look at in a pass that had work */
 #define MAINTAIN_IDLE 256u /* and in one that had none */
 
-/* ---- what the stack takes from outside (struct net_env)
- * -------------------------------------------------------- */
+/* ---- what the stack takes from outside (struct net_env) --------------------------------------- */
 
 static void
 tx_flush(struct worker *worker, struct worker_tx *tx)
@@ -118,8 +117,7 @@ env_icmp_foreign(void *ctx, const struct net_icmp_error *error)
 	send_to_others(ctx, &message);
 }
 
-/* ---- the loop
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the loop --------------------------------------------------------------------------------- */
 
 static unsigned
 receive(struct worker *worker)
@@ -213,8 +211,7 @@ worker_pass(struct worker *worker)
 	return worked;
 }
 
-/* ---- start and stop
- * -------------------------------------------------------------------------------------------- */
+/* ---- start and stop --------------------------------------------------------------------------- */
 
 static void
 net_config_from(const struct worker *worker, struct net_config *net, struct tcp_config *tcp)

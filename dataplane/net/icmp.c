@@ -38,7 +38,7 @@ struct icmp_header {
 
 _Static_assert(sizeof(struct icmp_header) == ICMP_HEADER_BYTES, "as on the wire");
 
-/* ---- echo --------------------------------------------------------------------------------------------- */
+/* ---- echo ------------------------------------------------------------------------------------- */
 
 /* In the request's own buffers where they are ours alone, whatever their number. */
 static void
@@ -71,7 +71,7 @@ icmp_echo_input(struct net_stack *stack, struct ip_rx *rx, uint8_t reply_type)
 	net_ip_output(stack, &rx->flow, rx->proto, m, 0);
 }
 
-/* ---- errors sent -------------------------------------------------------------------------------------- */
+/* ---- errors sent ------------------------------------------------------------------------------ */
 
 void
 icmp_port_unreachable(struct net_stack *stack, struct ip_rx *rx)
@@ -103,7 +103,7 @@ out:
 	rte_pktmbuf_free(rx->m);
 }
 
-/* ---- errors received ---------------------------------------------------------------------------------- */
+/* ---- errors received -------------------------------------------------------------------------- */
 
 /* The addresses of the quoted packet into error; returns its header length, 0 if it cannot be one of ours. */
 static uint32_t
@@ -196,7 +196,7 @@ net_icmp_error(struct net_stack *stack, const struct net_icmp_error *error)
 		tcp_icmp_error(stack->tcp, error);
 }
 
-/* ---- dispatch ----------------------------------------------------------------------------------------- */
+/* ---- dispatch --------------------------------------------------------------------------------- */
 
 /* The header, once length and checksum are right; false: dropped. */
 static bool

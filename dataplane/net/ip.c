@@ -10,7 +10,7 @@
 #include "dataplane/net/pkt.h"
 #include "dataplane/net/stack.h"
 
-/* ---- in ----------------------------------------------------------------------------------------------- */
+/* ---- in --------------------------------------------------------------------------------------- */
 
 static __rte_noinline bool
 ip_l4_checksum_soft_ok(const struct ip_rx *rx)
@@ -93,7 +93,7 @@ ip_deliver(struct net_stack *stack, struct ip_rx *rx)
 		NET_DROP_PKT(stack, ip_protocol, rx->m);
 }
 
-/* ---- out ---------------------------------------------------------------------------------------------- */
+/* ---- out -------------------------------------------------------------------------------------- */
 
 /* Words, not fields: they are summed in registers, and no load waits for smaller stores. */
 static inline void

@@ -76,7 +76,7 @@ ndp_solicited_node(const struct net_addr *a, struct net_addr *group)
 	*group = (struct net_addr){.b = {0xff, 0x02, [11] = 0x01, [12] = 0xff, a->b[13], a->b[14], a->b[15]}};
 }
 
-/* ---- out ---------------------------------------------------------------------------------------------- */
+/* ---- out -------------------------------------------------------------------------------------- */
 
 /* Sends a message with our link-layer address as its option; mac NULL: find the way by remote. */
 static bool
@@ -143,7 +143,7 @@ ndp_announce(struct net_stack *stack, const struct iface *ifc, const struct net_
 	ndp_advertise(stack, ifc, addr, &ndp_all_nodes, NDP_FLAG_OVERRIDE, NULL);
 }
 
-/* ---- in ----------------------------------------------------------------------------------------------- */
+/* ---- in --------------------------------------------------------------------------------------- */
 
 /* RFC 4861 section 7.1.1; false: malformed. */
 static bool

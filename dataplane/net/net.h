@@ -21,10 +21,10 @@
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
-#define NET_BURST_MAX     64u /* packets in one net_input() */
-#define NET_IFACES_MAX    4u
-#define NET_ADDRS6_MAX    2u /* link-local and one global */
-#define NET_HEADROOM      128u /* Ethernet, VLAN, IPv6, TCP with options all fit */
+#define NET_BURST_MAX  64u /* packets in one net_input() */
+#define NET_IFACES_MAX 4u
+#define NET_ADDRS6_MAX 2u   /* link-local and one global */
+#define NET_HEADROOM   128u /* Ethernet, VLAN, IPv6, TCP with options all fit */
 
 struct net_addr {
 	union {
@@ -65,15 +65,16 @@ net_addr_equal(const struct net_addr *a, const struct net_addr *b)
 /* One interface as a worker sees it. Constant after net_stack_create(). */
 struct net_iface {
 	uint16_t port_id;
-	uint16_t mtu;        /* IP packet, bytes; 576 to 9000 */
-	uint16_t vlan_id;    /* 0: untagged */
-	uint8_t prefix4;     /* bits; 0 when there is no IPv4 address */
+	uint16_t mtu;     /* IP packet, bytes; 576 to 9000 */
+	uint16_t vlan_id; /* 0: untagged */
+	uint8_t prefix4;  /* bits; 0 when there is no IPv4 address */
 	uint8_t prefix6;
-	uint32_t offloads;   /* NET_OFFLOAD_* */
+	uint32_t offloads; /* NET_OFFLOAD_* */
 	struct rte_ether_addr mac;
 	struct net_addr addr4;
 	struct net_addr gateway4; /* all zero: none */
-	struct net_addr addr6[NET_ADDRS6_MAX]; /* [0] link-local (derived from the MAC if zero), [1] global or zero */
+	struct net_addr
+	    addr6[NET_ADDRS6_MAX]; /* [0] link-local (derived from the MAC if zero), [1] global or zero */
 	struct net_addr gateway6;
 };
 
@@ -104,7 +105,8 @@ struct net_icmp_error {
 /* Everything that the stack takes from outside. Functions are called on the worker's thread only. */
 struct net_env {
 	void *ctx;
-	struct rte_mempool *pool; /* for packets that the stack makes; data room >= 2048 + RTE_PKTMBUF_HEADROOM */
+	struct rte_mempool
+	    *pool; /* for packets that the stack makes; data room >= 2048 + RTE_PKTMBUF_HEADROOM */
 	/* Takes one finished frame, always. */
 	void (*tx)(void *ctx, uint8_t iface, struct rte_mbuf *m);
 	uint64_t (*random)(void *ctx);
@@ -114,7 +116,8 @@ struct net_env {
 	/* All datagrams of one burst for a bound port, in order. */
 	void (*udp_input)(void *ctx, struct net_udp_rx *rx, unsigned n);
 	/* A neighbour was learned or changed by a packet on this worker: tell the others (may be NULL). */
-	void (*neigh_learned)(void *ctx, uint8_t iface, const struct net_addr *addr, const struct rte_ether_addr *mac);
+	void (*neigh_learned)(
+	    void *ctx, uint8_t iface, const struct net_addr *addr, const struct rte_ether_addr *mac);
 	/* An ICMP error about a flow that this worker does not own (may be NULL); see net_icmp_error(). */
 	void (*icmp_foreign)(void *ctx, const struct net_icmp_error *error);
 };
@@ -136,7 +139,7 @@ struct net_stack;
 struct net_config {
 	struct net_iface ifaces[NET_IFACES_MAX];
 	unsigned ifaces_len;
-	rte_be16_t udp_ports[4]; /* bound ports, 0 unused */
+	rte_be16_t udp_ports[4];       /* bound ports, 0 unused */
 	uint32_t reassembly_bytes_max; /* memory held in UDP fragments; default 2 MiB */
 	uint32_t icmp_rate_per_s;      /* echo replies and errors; default 1000 */
 	bool cold_start_announce;      /* gratuitous ARP and unsolicited NA at creation: one worker does it */
@@ -180,8 +183,8 @@ void net_udp_output(struct net_stack *stack, const struct net_flow *flow, struct
  * finishes the layer 4 checksum (in hardware where the port can), resolves the neighbour. Takes m always.
  * tso_mss: 0, or the segment size for a TCP packet larger than the MTU on a port with NET_OFFLOAD_TX_TSO.
  */
-void net_ip_output(
-    struct net_stack *stack, const struct net_flow *flow, uint8_t proto, struct rte_mbuf *m, uint16_t tso_mss);
+void net_ip_output(struct net_stack *stack, const struct net_flow *flow, uint8_t proto, struct rte_mbuf *m,
+    uint16_t tso_mss);
 
 /* A neighbour learned by another worker (see net_env.neigh_learned). */
 void net_neigh_update(

@@ -259,15 +259,10 @@ static void
 datagram_finish(struct net_stack *stack, struct datagram *d, struct ip_rx *rx)
 {
 	struct reassembly *r = stack->reassembly;
-	struct rte_mbuf *head = NULL;
+	struct rte_mbuf *head = r->pieces[d->pieces].m; /* complete, so there is a first piece */
 
-	for (uint16_t i = d->pieces; i != REASSEMBLY_NIL; i = r->pieces[i].next) {
-		struct rte_mbuf *m = r->pieces[i].m;
-		if (head == NULL)
-			head = m;
-		else
-			pkt_join(head, m); /* within its limit: REASSEMBLY_SEGS_EACH */
-	}
+	for (uint16_t i = r->pieces[d->pieces].next; i != REASSEMBLY_NIL; i = r->pieces[i].next)
+		pkt_join(head, r->pieces[i].m); /* within its limit: REASSEMBLY_SEGS_EACH */
 	/* The port's verdicts were about single fragments. */
 	pkt_clear_offloads(head);
 	rx->m = head;

@@ -44,7 +44,7 @@ net_alloc_or_null(struct net_stack *stack)
 	return m;
 }
 
-/* ---- creation ----------------------------------------------------------------------------------------- */
+/* ---- creation --------------------------------------------------------------------------------- */
 
 static void
 net_prefix_mask(unsigned bits, struct net_addr *mask)
@@ -210,7 +210,7 @@ net_stack_destroy(struct net_stack *stack)
 	stack->env.free(stack->env.ctx, stack, sizeof(*stack));
 }
 
-/* ---- the loop's calls --------------------------------------------------------------------------------- */
+/* ---- the loop's calls ------------------------------------------------------------------------- */
 
 void
 net_tick(struct net_stack *stack, uint64_t now_us)
@@ -257,7 +257,7 @@ net_flush(struct net_stack *stack)
 	tcp_flush(stack->tcp);
 }
 
-/* ---- what the worker asks and tells ------------------------------------------------------------------- */
+/* ---- what the worker asks and tells ----------------------------------------------------------- */
 
 struct tcp_stack *
 net_tcp(struct net_stack *stack)

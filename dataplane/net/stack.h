@@ -143,24 +143,24 @@ ip6_on_link(const struct iface *ifc, const struct net_addr *a)
 	       ((a->q[1] ^ own->q[1]) & mask->q[1]) == 0;
 }
 
-/* ---- stack.c ---- */
+/* ---- stack.c ---------------------------------------------------------------------------------- */
 bool rate_limit_take(struct rate_limit *limit, uint64_t now_us);
 /* A buffer for a packet that the stack makes, or NULL, counted. */
 struct rte_mbuf *net_alloc_or_null(struct net_stack *stack);
 
-/* ---- eth.c ---- */
+/* ---- eth.c ------------------------------------------------------------------------------------ */
 void eth_input(struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m);
 /* m's data is what follows the Ethernet header; ether_type in network order. */
 void eth_output(struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m,
     const struct rte_ether_addr *dst, rte_be16_t ether_type);
 
-/* ---- arp.c ---- */
+/* ---- arp.c ------------------------------------------------------------------------------------ */
 void arp_input(struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m, uint32_t off);
 /* Asks for target; dst NULL: everybody. False when no buffer was free. */
 bool arp_request(
     struct net_stack *stack, const struct iface *ifc, rte_be32_t target, const struct rte_ether_addr *dst);
 
-/* ---- ip4.c, ip6.c ---- */
+/* ---- ip4.c, ip6.c ----------------------------------------------------------------------------- */
 void ip4_input(
     struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m, uint16_t l3_off, bool group);
 void ip6_input(
@@ -168,7 +168,7 @@ void ip6_input(
 /* Goes on behind the fixed header, or behind what reassembly put together: rx->proto is the next header. */
 void ip6_walk(struct net_stack *stack, struct ip_rx *rx, bool reassembled);
 
-/* ---- ip.c ---- */
+/* ---- ip.c ------------------------------------------------------------------------------------- */
 /* Layer 4 of a packet whose IP header is right. Owns rx->m. */
 void ip_deliver(struct net_stack *stack, struct ip_rx *rx);
 /* Whether the layer 4 checksum is right, by the port's word where it has one. */
@@ -187,18 +187,18 @@ bool ip6_prepend(const struct net_flow *flow, uint8_t proto, uint8_t hop_limit, 
 /* The checksum of an ICMPv6 message that does not go through net_ip_output(). */
 void ip_icmp6_checksum(const struct net_flow *flow, struct rte_mbuf *m);
 
-/* ---- fragment.c ---- */
+/* ---- fragment.c ------------------------------------------------------------------------------- */
 /* Sends m (layer 4, checksum complete, larger than the MTU) as fragments; takes m. */
 void ip_fragment(struct net_stack *stack, const struct iface *ifc, const struct net_flow *flow, uint8_t proto,
     struct rte_mbuf *m);
 
-/* ---- icmp.c ---- */
+/* ---- icmp.c ----------------------------------------------------------------------------------- */
 void icmp4_input(struct net_stack *stack, struct ip_rx *rx);
 void icmp6_input(struct net_stack *stack, struct ip_rx *rx);
 /* Answers a datagram for an unbound port, within the rate limit; frees it. */
 void icmp_port_unreachable(struct net_stack *stack, struct ip_rx *rx);
 
-/* ---- ndp.c ---- */
+/* ---- ndp.c ------------------------------------------------------------------------------------ */
 void ndp_input(struct net_stack *stack, struct ip_rx *rx, uint8_t type);
 /* The multicast group in which an address is asked for (RFC 4291 section 2.7.1). */
 void ndp_solicited_node(const struct net_addr *a, struct net_addr *group);
@@ -208,7 +208,7 @@ bool ndp_solicit(struct net_stack *stack, const struct iface *ifc, const struct 
 /* Tells all nodes of one of our addresses (RFC 4861 section 7.2.6). */
 void ndp_announce(struct net_stack *stack, const struct iface *ifc, const struct net_addr *addr);
 
-/* ---- udp.c ---- */
+/* ---- udp.c ------------------------------------------------------------------------------------ */
 void udp_input(struct net_stack *stack, struct ip_rx *rx);
 
 #endif

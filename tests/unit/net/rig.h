@@ -67,7 +67,7 @@ struct rig {
 
 static struct rig rig;
 
-/* ---- environment -------------------------------------------------------------------------------------- */
+/* ---- environment ------------------------------------------------------------------------------ */
 
 static inline void
 rig_op_tx(void *ctx, uint8_t iface, struct rte_mbuf *m)
@@ -152,7 +152,7 @@ rig_op_icmp_foreign(void *ctx, const struct net_icmp_error *error)
 	rig.foreign = *error;
 }
 
-/* ---- addresses ---------------------------------------------------------------------------------------- */
+/* ---- addresses -------------------------------------------------------------------------------- */
 
 static inline struct rte_ether_addr
 mac_of(uint8_t host)
@@ -196,7 +196,7 @@ flow6_to(uint8_t host, uint16_t local_port, uint16_t remote_port)
 	    .remote_port = rte_cpu_to_be_16(remote_port)};
 }
 
-/* ---- life --------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------- */
 
 /* Fills in what most tests want; change rig.config, then rig_start(). */
 static inline void
@@ -309,7 +309,7 @@ rig_advance(uint64_t us)
 #define rig_counter(name) (net_counters(rig.stack)->name)
 #define rig_drops(name)   (net_counters(rig.stack)->drop_##name)
 
-/* ---- bytes -------------------------------------------------------------------------------------------- */
+/* ---- bytes ------------------------------------------------------------------------------------ */
 
 static inline void
 put16(uint8_t *p, uint16_t v)
@@ -363,7 +363,7 @@ slow_l4_sum(const uint8_t *ip, const uint8_t *l4, uint32_t len, uint8_t proto)
 	return slow_sum(slow_pseudo_sum(ip, proto, len), l4, len);
 }
 
-/* ---- frames ------------------------------------------------------------------------------------------- */
+/* ---- frames ----------------------------------------------------------------------------------- */
 
 /* A frame under construction; the newest part is at the end. */
 struct frame {
@@ -553,7 +553,7 @@ frame_arp(uint16_t op, uint8_t from_host, uint8_t from_ip, uint8_t target_ip, bo
 	put32(arp + 24, ip4_of(target_ip));
 }
 
-/* ---- in and out --------------------------------------------------------------------------------------- */
+/* ---- in and out ------------------------------------------------------------------------------- */
 
 /* A packet of the frame, cut into buffers of `split` bytes (0: as much as fits). */
 static inline struct rte_mbuf *
