@@ -40,8 +40,8 @@ tcp_challenge_allowed(struct tcp_stack *tcp)
 /* ---- RTT
  * ------------------------------------------------------------------------------------------------------- */
 
-static void
-rtt_sample(struct tcp_conn *c, uint32_t us)
+void
+tcp_rtt_sample(struct tcp_conn *c, uint32_t us)
 {
 	us = RTE_MIN(RTE_MAX(us, 1u), RTT_SAMPLE_MAX_US);
 	if (!c->srtt_us8) {
@@ -62,13 +62,13 @@ measure(struct tcp_conn *c, const struct tcp_seg *seg)
 		if (tcp_seq_lt(seg->ack, c->rtt_seq))
 			return;
 		c->flags &= (uint16_t)~TCP_F_RTT;
-		rtt_sample(c, (uint32_t)c->tcp->now_us - c->rtt_start_us);
+		tcp_rtt_sample(c, (uint32_t)c->tcp->now_us - c->rtt_start_us);
 	} else if (c->flags & TCP_F_TS && seg->has_ts) {
 		/* The timed segment was sent again (Karn): the echoed timestamp says which copy this is
 		 * about. */
 		uint32_t ms = tcp_ts_now(c->tcp) + c->ts_offset - seg->tsecr;
 		if (ms < RTT_SAMPLE_MAX_US / 1000)
-			rtt_sample(c, ms * 1000);
+			tcp_rtt_sample(c, ms * 1000);
 	}
 }
 

@@ -22,6 +22,8 @@ bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *seg);
 void tcp_loss_timeout(struct tcp_conn *c);
 /* The same without a congestion signal: the path's MTU became smaller. */
 void tcp_loss_resegment(struct tcp_conn *c);
+/* One measured round trip (RFC 6298 2). */
+void tcp_rtt_sample(struct tcp_conn *c, uint32_t us);
 /* May one more challenge ACK leave now (RFC 5961 7)? Counts it. */
 bool tcp_challenge_allowed(struct tcp_stack *tcp);
 

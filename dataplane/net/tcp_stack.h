@@ -36,7 +36,7 @@
 #define TCP_OOW_PERIOD_TICKS \
 	1024u /* 262 ms: at most TCP_OOW_ACKS answers to empty unacceptable segments in it */
 #define TCP_OOW_ACKS 4u
-#define TCP_CHALLENGES_BASE                                                            \
+#define TCP_CHALLENGES_BASE \
 	500u /* challenge ACKs a second and stack, plus as many at random (RFC 5961 7) \
 	      */
 

@@ -190,12 +190,10 @@ entry_establish(struct tcp_stack *tcp, struct tcp_mini *e, uint32_t ref, const s
 	c->snd_wnd = c->snd_wnd_max = (uint32_t)seg->wnd << c->snd_wscale;
 	c->snd_wl1 = seg->seq;
 	c->snd_wl2 = seg->ack;
-	if (!resent(e) && !seg->len) {
-		/* The SYN-ACK was timed by the entry's age, in ticks. */
-		c->flags |= TCP_F_RTT;
-		c->rtt_seq = seg->ack;
-		c->rtt_start_us = (uint32_t)tcp->now_us - ((tcp->tick - e->tick) << TCP_TICK_SHIFT);
-	}
+	/* A SYN-ACK sent once was timed by the entry's age (RFC 6298 with Karn); half a tick stands for less than one. */
+	if (!resent(e))
+		tcp_rtt_sample(
+		    c, RTE_MAX((tcp->tick - e->tick) << TCP_TICK_SHIFT, 1u << (TCP_TICK_SHIFT - 1)));
 	tcp_table_replace(tcp, seg->hash, ref, c->index);
 	entry_free(tcp, e, ref);
 	return c;
