@@ -161,6 +161,14 @@ ooo_pop(struct tcp_rxq *q)
 	return b;
 }
 
+/* What a peer sent beyond its own FIN. */
+static void
+drop_out_of_order(struct tcp_conn *c)
+{
+	while (c->rxq && c->rxq->ooo_head)
+		free_block(c, ooo_pop(c->rxq));
+}
+
 /* Takes over the out-of-order blocks that rcv_nxt has reached. */
 static void
 absorb(struct tcp_conn *c)
@@ -220,6 +228,7 @@ tcp_rx_in_order(struct tcp_conn *c, const struct tcp_payload *p)
 	fin |= c->rxq && c->rxq->has_fin && c->rcv_nxt == c->rxq->fin_seq;
 	if (unlikely(fin)) {
 		tcp_fin_received(c);
+		drop_out_of_order(c);
 		tell_end(c);
 	}
 }

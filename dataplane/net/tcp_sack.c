@@ -58,10 +58,12 @@ tcp_board_update(struct tcp_conn *c, const struct tcp_seg *seg)
 	uint32_t fresh = 0;
 	for (unsigned i = 0; i < seg->sacks_len; i++) {
 		struct tcp_range r = seg->sacks[i];
-		/* At or below snd_una: a duplicate report (RFC 2883), old, or nonsense. Above snd_nxt:
-		 * nonsense. */
-		if (!tcp_seq_lt(r.start, r.end) || !tcp_seq_lt(c->snd_una, r.start) ||
-		    tcp_seq_lt(c->snd_nxt, r.end))
+		/*
+		 * At or below snd_una: a duplicate report (RFC 2883), old, or nonsense. As offsets, since a block that
+		 * spans half of the sequence space would pass comparisons by difference.
+		 */
+		uint32_t start = r.start - c->snd_una, end = r.end - c->snd_una;
+		if (start == 0 || start >= end || end > tcp_flight(c))
 			continue;
 		if (!tcp_board_need(c))
 			break;

@@ -133,9 +133,9 @@ nonsense_sack_blocks_are_ignored(void **state)
 	establish(TCP_MINI_OPT_SACK, 60000);
 	send_bytes(8000);
 	drop_out();
-	const uint32_t bad[][2] = {
-	    {5, 5}, {20, 10}, {1, 1000}, {0, 2000}, {4000, 9000}, {0x80000000u, 5}, {7000, 0x7fffffffu}};
-	for (unsigned i = 0; i < 7; i++) {
+	const uint32_t bad[][2] = {{5, 5}, {20, 10}, {1, 1000}, {0, 2000}, {4000, 9000}, {0x80000000u, 5},
+	    {7000, 0x7fffffffu}, {0x7fffff00u, 0xfffffe00u}};
+	for (unsigned i = 0; i < 8; i++) {
 		option_sack(bad[i][0], bad[i][1]);
 		in(ACK, 1, 0, 1, 60000);
 		assert_null(tcp_check(rig.tcp));
