@@ -285,7 +285,9 @@ tcp_close(struct tcp_conn *c)
 {
 	if (c->state == TCP_CLOSED || c->flags & TCP_F_FIN_QUEUED)
 		return;
-	if (c->state == TCP_SYN_SENT || tcp_rx_unread(c)) {
+	/* Inside of received() the bytes being given count as read, and those behind them follow. */
+	bool unread = tcp_rx_unread(c) && !(c->flags & TCP_F_DELIVERING);
+	if (c->state == TCP_SYN_SENT || unread) {
 		tcp_abort(c);
 		return;
 	}

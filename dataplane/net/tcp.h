@@ -61,7 +61,11 @@ struct tcp_app {
 	void (*peer_closed)(void *app, struct tcp_conn *conn, void *context);
 	/* The queue fell below half of snd_buffer_bytes after tcp_send_room() had answered 0. */
 	void (*writable)(void *app, struct tcp_conn *conn, void *context);
-	/* Last call for this connection, exactly once if accepted() was called and did not refuse. */
+	/*
+	 * Last call for this connection, exactly once if accepted() was called and did not refuse, or if it was opened
+	 * by tcp_connect(). Never from inside another call of this application: what ends a connection, tcp_abort()
+	 * included, is told before the tcp_input(), tcp_poll(), tcp_flush() or tcp_destroy() around it returns.
+	 */
 	void (*closed)(void *app, struct tcp_conn *conn, void *context, enum tcp_close_reason reason);
 	/* Bytes handed over by tcp_send_ref() are no longer needed. */
 	void (*release)(void *app, uint64_t cookie);
@@ -117,7 +121,10 @@ int tcp_send(struct tcp_conn *conn, const void *bytes, uint32_t len) __attribute
  */
 int tcp_send_ref(struct tcp_conn *conn, const void *bytes, uint32_t len, uint64_t cookie)
     __attribute__((warn_unused_result));
-/* Room to write a reply in place: `len` <= 2048 contiguous bytes at the tail, or NULL; commit what was used. */
+/*
+ * Room to write a reply in place: `len` <= 2048 contiguous bytes at the tail, or NULL; commit what was used, with no
+ * other call for this connection in between.
+ */
 uint8_t *tcp_send_reserve(struct tcp_conn *conn, uint32_t len);
 void tcp_send_commit(struct tcp_conn *conn, uint32_t len);
 
@@ -125,9 +132,16 @@ uint32_t tcp_send_room(struct tcp_conn *conn); /* bytes until snd_buffer_bytes; 
 uint32_t tcp_unsent_bytes(const struct tcp_conn *conn); /* queued, not yet acknowledged */
 
 void tcp_resume(struct tcp_conn *conn); /* deliver what waited in received(), from inside or outside of callbacks */
-void tcp_close(struct tcp_conn *conn);  /* FIN after all queued bytes; unread input makes it a RST (RFC 2525 2.17) */
+/*
+ * FIN after all queued bytes. received() goes on until the peer closes too (an application that wants no more consumes
+ * and forgets). Unread input makes it a RST (RFC 2525 2.17), except from inside of received().
+ */
+void tcp_close(struct tcp_conn *conn);
 void tcp_abort(struct tcp_conn *conn);  /* RST now */
-/* Active open (for the generator and tests); accepted() or closed() reports. NULL: no memory or tuple in use. */
+/*
+ * Active open (for the generator and tests); accepted() or closed() reports. The context set by tcp_set_context() is
+ * replaced by what accepted() returns. NULL: no memory or tuple in use.
+ */
 struct tcp_conn *tcp_connect(struct tcp_stack *tcp, const struct net_flow *flow);
 
 void tcp_set_context(struct tcp_conn *conn, void *context);

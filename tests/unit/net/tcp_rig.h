@@ -58,7 +58,7 @@ static struct rig {
 	/* the application */
 	struct tcp_conn *conn;
 	unsigned accepted, closed, eof, writable, released, peeks;
-	bool refuse, echo;
+	bool refuse, echo, close_inside;
 	uint32_t take_max; /* bytes that received() consumes */
 	enum tcp_close_reason reason;
 	uint8_t *bytes;
@@ -83,6 +83,8 @@ rig_received(void *app, struct tcp_conn *conn, void *context, const uint8_t *byt
 	rig.received_calls++;
 	memcpy(rig.bytes + rig.bytes_len, bytes, n);
 	rig.bytes_len += n;
+	if (rig.close_inside)
+		tcp_close(conn);
 	if (rig.echo)
 		assert_int_equal(tcp_send(conn, bytes, n), 0);
 	return n;

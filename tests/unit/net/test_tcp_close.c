@@ -166,6 +166,24 @@ close_with_unread_bytes_resets(void **state)
 }
 
 static void
+close_inside_of_received_sends_fin_and_goes_on_reading(void **state)
+{
+	establish(0, 1000);
+	rig.take_max = 0;
+	in(ACK, 1, 100, 1, 1000);
+	in(ACK, 101, 900, 1, 1000);
+	drop_out();
+	rig.take_max = 10;
+	rig.close_inside = true;
+	tcp_resume(rig.conn);
+	tcp_flush(rig.tcp);
+	expect(FIN | ACK, 1, 0, 1001);
+	rig.take_max = UINT32_MAX;
+	tcp_resume(rig.conn);
+	check_received(1000);
+}
+
+static void
 abort_resets_and_closed_comes_with_the_flush(void **state)
 {
 	establish(0, 1000);
@@ -411,6 +429,7 @@ main(void)
 	    TCP_TEST(fin_wait_2_is_bounded),
 	    TCP_TEST(last_ack_is_bounded),
 	    TCP_TEST(close_with_unread_bytes_resets),
+	    TCP_TEST(close_inside_of_received_sends_fin_and_goes_on_reading),
 	    TCP_TEST(abort_resets_and_closed_comes_with_the_flush),
 	    TCP_TEST(unread_bytes_survive_the_end_of_both_directions),
 	    TCP_TEST(time_wait_acknowledges_a_repeated_fin_and_starts_again),
