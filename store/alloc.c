@@ -8,6 +8,8 @@
 
 /* Of a partition's segments, at most 1/16 are open over all threads. */
 #define OPEN_PART           16u
+/* With fewer than this for a thread it uses one for all purposes. */
+#define FRUGAL_OPENS        2u
 /*
  * Rounds of looking for memory while other threads have not yet quiesced: a few microseconds of pauses for
  * threads that run, then yields, a few milliseconds at most, for one that was preempted. Who waited in vain
@@ -17,22 +19,6 @@
 #define REFILL_PAUSE_ROUNDS 256u
 /* Rounds after which a writer stops moving items and drops them: memory is what it needs. */
 #define REFILL_MOVE_ROUNDS  8u
-
-void
-alloc_shape(struct store_thread *thread)
-{
-	const struct store *store = thread->store;
-	uint32_t threads = atomic_load_explicit(&store->registered, memory_order_relaxed);
-	uint32_t segments = store->partitions[0].segments_len;
-	uint32_t opens = segments / OPEN_PART / (threads ? threads : 1);
-
-	thread->ttl_groups = segments >= TTL_SEGMENTS_MIN && opens >= 2 * TTL_GROUPS ? TTL_GROUPS : 1;
-	thread->classes = opens / thread->ttl_groups;
-	if (thread->classes < 1)
-		thread->classes = 1;
-	if (thread->classes > CLASSES)
-		thread->classes = CLASSES;
-}
 
 static void
 open_seal(struct store_thread *thread, struct partition *part, struct open_segment *open)
@@ -127,7 +113,6 @@ alloc_refill(
     struct store_thread *thread, struct partition *part, uint32_t open, uint32_t class, uint32_t bytes)
 {
 	open_seal(thread, part, &thread->open[part->index][open]);
-	alloc_shape(thread);
 	uint32_t segment = refill_segment(thread, part, class);
 	/* Emptying a segment may have opened one for the same class meanwhile: then that one goes first. */
 	struct open_segment *to = &thread->open[part->index][open];
@@ -211,8 +196,8 @@ struct chunk *
 alloc_chunk(struct store_thread *thread, struct partition *part, uint32_t class, uint64_t hash,
     uint32_t ordinal, uint32_t want)
 {
-	struct open_segment *open = &thread->open[part->index][OPEN_CHUNK];
-	uint32_t room = chunk_room(part, open, want);
+	uint32_t open = open_special(thread, OPEN_CHUNK);
+	uint32_t room = chunk_room(part, &thread->open[part->index][open], want);
 	struct chunk *chunk;
 
 	if (room == 0) {
@@ -294,4 +279,24 @@ alloc_close(struct store_thread *thread)
 	for (unsigned p = 0; p < thread->store->partitions_len; p++)
 		for (uint32_t open = 0; open < OPENS; open++)
 			open_seal(thread, &thread->store->partitions[p], &thread->open[p][open]);
+}
+
+void
+alloc_shape(struct store_thread *thread)
+{
+	const struct store *store = thread->store;
+	uint32_t threads = atomic_load_explicit(&store->registered, memory_order_relaxed);
+	uint32_t segments = store->partitions[0].segments_len;
+	uint32_t opens = segments / OPEN_PART / (threads ? threads : 1);
+	uint32_t groups = segments >= TTL_SEGMENTS_MIN && opens >= 2 * TTL_GROUPS ? TTL_GROUPS : 1;
+	uint32_t classes = opens / groups;
+	bool frugal = opens < FRUGAL_OPENS;
+
+	classes = classes < 1 ? 1 : classes > CLASSES ? CLASSES : classes;
+	if (classes == thread->classes && groups == thread->ttl_groups && frugal == thread->frugal)
+		return;
+	alloc_close(thread);
+	thread->classes = classes;
+	thread->ttl_groups = groups;
+	thread->frugal = frugal;
 }

@@ -47,7 +47,16 @@ open_of(const struct store_thread *thread, uint32_t class, uint32_t expiry)
 	return group * CLASSES + slot;
 }
 
-/* Sets how finely this thread separates items: the more memory a thread has, the more segments it keeps open.
+/* OPEN_CHUNK, OPEN_FILL or OPEN_COMPACT, unless memory is too short to keep them apart. */
+static inline uint32_t
+open_special(const struct store_thread *thread, uint32_t open)
+{
+	return thread->frugal ? 0 : open;
+}
+
+/*
+ * Sets how finely this thread separates items: the more memory a thread has, the more segments it keeps open. Seals
+ * what no longer fits. Between operations only.
  */
 void alloc_shape(struct store_thread *thread);
 

@@ -231,13 +231,27 @@ publish_try(struct store_thread *thread, struct draft *draft, const struct store
 	return tried;
 }
 
-enum store_status
-draft_publish(
+/* Makes room in the index for a draft. Its segment stays held: see draft_publish(). */
+static bool
+draft_make_room(struct store_thread *thread, const struct draft *draft, uint64_t hash, bool derived)
+{
+	bool holding = thread->holding, holding_any = thread->holding_any;
+
+	/* This thread may quiesce meanwhile: not while it compares with an item it has read. */
+	thread->holding = holding || derived;
+	thread->holding_any = holding_any || derived;
+	bool room = evict_index(thread, draft->part, hash);
+	thread->holding = holding;
+	thread->holding_any = holding_any;
+	return room;
+}
+
+static enum store_status
+publish_tries(
     struct store_thread *thread, struct draft *draft, const struct store_key *key, struct publish *publish)
 {
 	enum store_status status = STORE_NO_MEMORY;
 
-	publish->again = false;
 	for (unsigned tries = 0; tries < INDEX_TRIES; tries++) {
 		switch (publish_try(thread, draft, key, publish, &status)) {
 		case TRY_DONE:
@@ -248,20 +262,26 @@ draft_publish(
 			draft_abort(thread, draft);
 			return STORE_EXISTS;
 		case TRY_INDEX_FULL:
-			break;
+			/* Moving items may seal the segment that the draft lies in: nobody may empty it meanwhile. */
+			if (tries == 0)
+				alloc_fill_begin(draft->part, draft->item);
+			publish->held = true;
 		}
-		/* The index may take a segment and this thread may quiesce meanwhile: `from` could be reused.
-		 */
-		bool holding = thread->holding, holding_any = thread->holding_any;
-		thread->holding = holding || publish->from != NULL;
-		thread->holding_any = holding_any || publish->from != NULL;
-		bool room = evict_index(thread, draft->part, key->hash);
-		thread->holding = holding;
-		thread->holding_any = holding_any;
-		if (!room)
+		if (!draft_make_room(thread, draft, key->hash, publish->from != NULL))
 			break;
 	}
 	COUNT(thread, no_memory);
 	draft_abort(thread, draft);
 	return STORE_NO_MEMORY;
+}
+
+enum store_status
+draft_publish(
+    struct store_thread *thread, struct draft *draft, const struct store_key *key, struct publish *publish)
+{
+	publish->again = publish->held = false;
+	enum store_status status = publish_tries(thread, draft, key, publish);
+	if (publish->held)
+		alloc_fill_end(draft->part, draft->item);
+	return status;
 }

@@ -54,6 +54,7 @@ struct publish {
 	const struct item *from;
 	uint64_t from_sequence;
 	uint64_t cas; /* out */
+	bool held;    /* the draft's segment is held for the time of publishing */
 	bool again;   /* out: another thread was first, derive anew; the draft was given back */
 };
 

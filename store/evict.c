@@ -108,7 +108,8 @@ move_publish(struct partition *part, uint64_t hash, const struct item *from, str
 static uint32_t
 moved_open(const struct emptying *e, uint32_t class, uint32_t expiry)
 {
-	return e->job->kind == JOB_COMPACT ? OPEN_COMPACT : open_of(e->thread, class, expiry);
+	return e->job->kind == JOB_COMPACT ? open_special(e->thread, OPEN_COMPACT)
+	                                   : open_of(e->thread, class, expiry);
 }
 
 static uint32_t
@@ -172,45 +173,77 @@ empty_item(const struct emptying *e, struct item *item, uint64_t hash)
 	return true;
 }
 
-/* Copies the chunk and its owner's header, which names it. False: no memory. */
+/* Where a chunk and its owner's header are copied to. */
+struct chunk_move {
+	struct chunk *chunk;
+	struct item *item;
+	uint32_t chunk_bytes, item_bytes;
+	uint32_t chunk_open, item_open;
+};
+
+static bool
+chunk_move_alloc(
+    const struct emptying *e, const struct chunk *chunk, const struct index_hit *owner, struct chunk_move *to)
+{
+	uint32_t class = moved_class(e, owner->item, slot_hits(owner->word));
+
+	to->chunk_bytes = record_round((uint32_t)sizeof(*chunk) + chunk->bytes);
+	to->item_bytes = item_record_bytes(owner->item, item_meta(owner->item));
+	to->chunk_open = open_special(e->thread, OPEN_CHUNK);
+	to->item_open = moved_open(e, class, item_expiry(owner->item));
+	to->chunk = alloc_moving(e->thread, e->part, to->chunk_open, class, to->chunk_bytes);
+	if (!to->chunk)
+		return false;
+	atomic_store_explicit(
+	    &to->chunk->meta, meta_make(0, RECORD_KIND_CHUNK, ITEM_RAW), memory_order_relaxed);
+	memcpy(&to->chunk->bytes, &chunk->bytes, to->chunk_bytes - sizeof(chunk->meta));
+	/* Allocating again may seal this segment: nobody may empty it before the chunk has its owner. */
+	alloc_fill_begin(e->part, to->chunk);
+	to->item = alloc_moving(e->thread, e->part, to->item_open, class, to->item_bytes);
+	if (to->item)
+		return true;
+	alloc_undo(e->thread, e->part, to->chunk_open, to->chunk, to->chunk_bytes);
+	alloc_fill_end(e->part, to->chunk);
+	return false;
+}
+
+/* Copies the owner's header, with the chunk's new place, and swings to it; gives both back when that came too late. */
+static bool
+chunk_move_publish(
+    const struct emptying *e, const struct chunk *chunk, const struct index_hit *owner, struct chunk_move *to)
+{
+	uint32_t hits = slot_hits(owner->word);
+
+	atomic_store_explicit(&segment_of(e->part, pointer_location(e->part, to->chunk))->expires_max,
+	    UINT32_MAX, memory_order_relaxed);
+	item_copy(to->item, owner->item, to->item_bytes);
+	struct chunk_list *list = (struct chunk_list *)(uintptr_t)item_chunks(to->item, item_meta(to->item));
+	list->entry[chunk->ordinal] = chunk_entry_make(pointer_location(e->part, to->chunk), chunk->bytes);
+	/* The owner's hits fade once a round over its chunks, else a large item once read would stay for ever. */
+	if (chunk->ordinal == 0 && e->job->kind == JOB_EVICT)
+		hits /= 2;
+	if (move_publish(e->part, chunk->hash, owner->item, to->item, to->item_bytes, hits))
+		return true;
+	alloc_undo(e->thread, e->part, to->item_open, to->item, to->item_bytes);
+	alloc_undo(e->thread, e->part, to->chunk_open, to->chunk, to->chunk_bytes);
+	return false;
+}
+
+/* False: no memory. */
 static bool
 move_chunk(const struct emptying *e, struct chunk *chunk, struct index_hit *owner)
 {
-	uint32_t chunk_bytes = record_round((uint32_t)sizeof(*chunk) + chunk->bytes);
-	uint32_t item_bytes = item_record_bytes(owner->item, item_meta(owner->item));
-	uint32_t hits = slot_hits(owner->word);
-	uint32_t class = moved_class(e, owner->item, hits);
-	uint32_t open = moved_open(e, class, item_expiry(owner->item));
-	struct chunk *chunk_to = alloc_moving(e->thread, e->part, OPEN_CHUNK, class, chunk_bytes);
-	if (!chunk_to)
+	struct chunk_move to;
+
+	if (!chunk_move_alloc(e, chunk, owner, &to))
 		return false;
-	struct item *item_to = alloc_moving(e->thread, e->part, open, class, item_bytes);
-	if (!item_to) {
-		alloc_undo(e->thread, e->part, OPEN_CHUNK, chunk_to, chunk_bytes);
-		return false;
+	if (chunk_move_publish(e, chunk, owner, &to)) {
+		segment_dead(e->part, pointer_location(e->part, owner->item), to.item_bytes);
+		segment_dead(e->part, pointer_location(e->part, chunk), to.chunk_bytes);
+		COUNT(e->thread, moved);
+		COUNT_ADD(e->thread, moved_bytes, to.chunk_bytes + to.item_bytes);
 	}
-	uint64_t hash = chunk->hash;
-	uint32_t ordinal = chunk->ordinal;
-	atomic_store_explicit(
-	    &chunk_to->meta, meta_make(0, RECORD_KIND_CHUNK, ITEM_RAW), memory_order_relaxed);
-	memcpy(&chunk_to->bytes, &chunk->bytes, chunk_bytes - sizeof(chunk->meta));
-	atomic_store_explicit(&segment_of(e->part, pointer_location(e->part, chunk_to))->expires_max,
-	    UINT32_MAX, memory_order_relaxed);
-	item_copy(item_to, owner->item, item_bytes);
-	struct chunk_list *list = (struct chunk_list *)(uintptr_t)item_chunks(item_to, item_meta(item_to));
-	list->entry[ordinal] = chunk_entry_make(pointer_location(e->part, chunk_to), chunk->bytes);
-	/* The owner's hits fade once a round over its chunks, else a large item once read would stay for
-	 * ever. */
-	uint32_t hits_left = ordinal == 0 && e->job->kind == JOB_EVICT ? hits / 2 : hits;
-	if (!move_publish(e->part, hash, owner->item, item_to, item_bytes, hits_left)) {
-		alloc_undo(e->thread, e->part, open, item_to, item_bytes);
-		alloc_undo(e->thread, e->part, OPEN_CHUNK, chunk_to, chunk_bytes);
-		return true;
-	}
-	segment_dead(e->part, pointer_location(e->part, owner->item), item_bytes);
-	segment_dead(e->part, pointer_location(e->part, chunk), chunk_bytes);
-	COUNT(e->thread, moved);
-	COUNT_ADD(e->thread, moved_bytes, chunk_bytes + item_bytes);
+	alloc_fill_end(e->part, to.chunk);
 	return true;
 }
 
@@ -303,14 +336,14 @@ job_end(const struct emptying *e)
 		segment_crawl_end(e->part, e->job->segment, e->job->expires_min);
 		break;
 	case JOB_COMPACT:
-		COUNT(thread, segments_compacted);
+		if (e->job->dead)
+			COUNT(thread, segments_expired);
+		else
+			COUNT(thread, segments_compacted);
 		segment_retire(thread->store, e->part, e->job->segment);
 		break;
 	default:
-		if (e->job->live)
-			COUNT(thread, segments_evicted);
-		else
-			COUNT(thread, segments_expired);
+		COUNT(thread, segments_evicted);
 		segment_retire(thread->store, e->part, e->job->segment);
 	}
 	e->job->kind = JOB_NONE;
@@ -349,11 +382,11 @@ job_begin(struct store_thread *thread, struct partition *part, enum victim_kind 
 
 	if (kind == VICTIM_NONE)
 		return false;
-	thread->job = (struct job){.kind = kind == VICTIM_COMPACT ? JOB_COMPACT : JOB_EVICT,
+	thread->job = (struct job){.kind = kind == VICTIM_EVICT ? JOB_EVICT : JOB_COMPACT,
 	    .partition = part->index,
 	    .segment = segment,
 	    .drop = drop_all && kind == VICTIM_EVICT,
-	    .live = kind == VICTIM_EVICT,
+	    .dead = kind == VICTIM_DEAD,
 	    .evict = thread->store->evict};
 	return true;
 }

@@ -1,5 +1,5 @@
 /*
- * flush_all: a moment of the Lamport clock (life.h), now or when a time comes. Purging is left to background
+ * flush_all: a moment of the counter of sequences (life.h), now or when a time comes. Purging is left to background
  * work, which finds whole segments that were sealed before the flush.
  */
 #include "store/flush.h"
@@ -7,20 +7,14 @@
 static void
 flush_now(struct store *store)
 {
-	uint64_t latest = atomic_load_explicit(&store->flush_clock, memory_order_relaxed);
+	/* Every store that was answered before drew its sequence before this. */
+	uint64_t latest = atomic_load_explicit(&store->sequence, memory_order_acquire) - 1;
+	uint64_t seen = atomic_load_explicit(&store->flush_sequence, memory_order_relaxed);
 
-	/* Every store that was answered before has its clock here: its thread wrote it before it published.
-	 */
-	for (uint32_t i = 0; i < store->threads_max; i++) {
-		uint64_t clock = atomic_load_explicit(&store->threads[i].clock, memory_order_acquire);
-		if (clock > latest)
-			latest = clock;
-	}
 	/* Generation first: a segment that holds a later item must not look sealed before the flush. */
 	atomic_fetch_add_explicit(&store->flush_generation, 1, memory_order_relaxed);
-	uint64_t seen = atomic_load_explicit(&store->flush_clock, memory_order_relaxed);
 	/* release pairs with sequence_next() and item_life() */
-	while (seen < latest && !atomic_compare_exchange_weak_explicit(&store->flush_clock, &seen, latest,
+	while (seen < latest && !atomic_compare_exchange_weak_explicit(&store->flush_sequence, &seen, latest,
 	                            memory_order_release, memory_order_relaxed))
 		;
 }

@@ -133,15 +133,14 @@ struct job {
 	uint32_t expires_min; /* crawl: earliest expiry left behind */
 	bool drop;            /* evict: move nothing */
 	bool evict;           /* live items may be given up */
-	bool live;            /* chosen although its items are alive: for the count */
+	bool dead;            /* chosen because nothing in it should be alive: for the count */
 };
 
 struct store_fill;
 
 struct store_thread {
-	/* read by all who wait for grace periods and by flush_all */
+	/* read by all who wait for grace periods */
 	_Alignas(STORE_LINE_BYTES) _Atomic uint64_t seen_epoch; /* 0: offline */
-	_Atomic uint64_t clock;                                 /* Lamport clock of CAS values */
 	_Atomic uint32_t taken;
 
 	/* the thread's own */
@@ -156,6 +155,9 @@ struct store_thread {
 	uint32_t held[HELD_MAX]; /* segments of its views: partition << HELD_SHIFT | segment */
 	uint32_t classes;        /* classes kept apart, 1..CLASSES */
 	uint32_t ttl_groups;     /* 1 or TTL_GROUPS */
+	bool frugal;             /* memory is so short that one open segment must do for all purposes */
+	uint64_t sequence, sequence_end; /* block of sequences that this thread draws from (life.h) */
+	uint32_t sequence_block;
 	struct job job;
 	struct open_segment *open[STORE_NODES_MAX];        /* OPENS each */
 	_Atomic(_Atomic uint32_t *) pins[STORE_NODES_MAX]; /* one a segment; NULL until first registered */
@@ -178,9 +180,10 @@ struct store {
 
 	_Alignas(STORE_LINE_BYTES) _Atomic uint64_t epoch; /* starts at 1 */
 	_Alignas(
-	    STORE_LINE_BYTES) _Atomic uint64_t flush_clock; /* items with a clock up to this are flushed */
-	_Atomic uint32_t flush_at_s;                        /* coming flush, UINT32_MAX none */
-	_Atomic uint32_t flush_generation;                  /* flushes so far */
+	    STORE_LINE_BYTES) _Atomic uint64_t sequence; /* first that no thread has drawn; starts at 1 */
+	_Alignas(STORE_LINE_BYTES) _Atomic uint64_t flush_sequence; /* items up to this are flushed */
+	_Atomic uint32_t flush_at_s;                                /* coming flush, UINT32_MAX none */
+	_Atomic uint32_t flush_generation;                          /* flushes so far */
 	_Atomic uint32_t registered;
 };
 

@@ -1,16 +1,20 @@
 /*
  * Is an item alive? Expired by time, or flushed by flush_all, it is as good as absent but still in the index.
  *
- * A flush is a moment of the Lamport clock that CAS values are made of: items with a clock up to it are gone.
- * So an item set in the same second after flush_all survives, however coarse the clock of seconds is.
+ * Every change of an item draws a sequence, 48 bits that are its CAS, too: unique in the store and rising for each item.
+ * Threads draw blocks of them from one counter, so that writing meets no shared line; the rest of a block is given up
+ * when it has fallen behind. 48 bits last 325 days of ten million writes a second.
+ *
+ * A flush is a moment of that counter: what was drawn before is gone. So an item set in the same second after
+ * flush_all survives, however coarse the clock of seconds is.
  */
 #ifndef WIRECACHE_STORE_LIFE_H
 #define WIRECACHE_STORE_LIFE_H
 
 #include "store/internal.h"
 
-/* A sequence is 42 bits of Lamport clock and the thread that made it. */
-#define SEQUENCE_THREAD_BITS 6
+#define SEQUENCE_BLOCK_MIN 16u
+#define SEQUENCE_BLOCK_MAX 1024u
 
 enum item_life { ITEM_ALIVE, ITEM_EXPIRED, ITEM_FLUSHED };
 
@@ -22,26 +26,38 @@ item_life(const struct store_thread *thread, const struct item *item, uint64_t m
 	if (expiry && expiry <= thread->now_expiry)
 		return ITEM_EXPIRED;
 	/* acquire pairs with flush_now() */
-	if (meta_sequence(meta) >> SEQUENCE_THREAD_BITS <=
-	    atomic_load_explicit(&thread->store->flush_clock, memory_order_acquire))
+	if (meta_sequence(meta) <= atomic_load_explicit(&thread->store->flush_sequence, memory_order_acquire))
 		return ITEM_FLUSHED;
 	return ITEM_ALIVE;
 }
 
-/* A sequence above the old one's, above every flush and above all that this thread made before. */
+/* The next block; small again after one that was given up: then threads take turns at an item. */
+static inline void
+sequence_refill(struct store_thread *thread)
+{
+	bool used_up = thread->sequence == thread->sequence_end;
+
+	thread->sequence_block = used_up && thread->sequence_block < SEQUENCE_BLOCK_MAX
+	                             ? 2 * thread->sequence_block
+	                         : used_up ? SEQUENCE_BLOCK_MAX
+	                                   : SEQUENCE_BLOCK_MIN;
+	/* acq_rel: flush_now() reads this counter; a block drawn after a flush is above it */
+	thread->sequence =
+	    atomic_fetch_add_explicit(&thread->store->sequence, thread->sequence_block, memory_order_acq_rel);
+	thread->sequence_end = thread->sequence + thread->sequence_block;
+}
+
+/* A sequence above the old one's and above every flush. */
 static inline uint64_t
 sequence_next(struct store_thread *thread, uint64_t old)
 {
-	uint64_t clock = atomic_load_explicit(&thread->clock, memory_order_relaxed);
-	uint64_t flush = atomic_load_explicit(&thread->store->flush_clock, memory_order_acquire);
+	/* acquire pairs with flush_now() */
+	uint64_t flush = atomic_load_explicit(&thread->store->flush_sequence, memory_order_acquire);
 
-	if (clock < old >> SEQUENCE_THREAD_BITS)
-		clock = old >> SEQUENCE_THREAD_BITS;
-	if (clock < flush)
-		clock = flush;
-	clock++;
-	atomic_store_explicit(&thread->clock, clock, memory_order_relaxed); /* read by flush_now() */
-	return clock << SEQUENCE_THREAD_BITS | thread->id;
+	/* A new block is above all that was ever drawn. */
+	if (thread->sequence == thread->sequence_end || thread->sequence <= old || thread->sequence <= flush)
+		sequence_refill(thread);
+	return thread->sequence++;
 }
 
 /* The CAS that clients see: given by one (meta E), else the sequence. */

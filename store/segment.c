@@ -5,13 +5,12 @@
 #include "store/epoch.h"
 
 /* Segments looked at in one search for dead ones, and the dead share from which moving the rest pays. */
-#define SCAN_SEGMENTS    64u
-#define COMPACT_DEAD_NUM 2u
-#define COMPACT_DEAD_DEN 5u
-#define QUEUE_SKIP_MAX   8u  /* victims skipped in a queue because fills still write into them */
-#define RECLAIM_LOOK_MAX 32u /* segments in limbo looked at in one go */
-#define CRAWL_LOOK_MAX   64u
-#define RESERVE_PART     16u /* the reserve is at most 1/16 of the segments */
+#define SCAN_SEGMENTS     64u
+#define COMPACT_DEAD_PART 4u  /* a quarter */
+#define QUEUE_SKIP_MAX    8u  /* victims skipped in a queue because fills still write into them */
+#define RECLAIM_LOOK_MAX  32u /* segments in limbo looked at in one go */
+#define CRAWL_LOOK_MAX    64u
+#define RESERVE_PART      16u /* the reserve is at most 1/16 of the segments */
 
 uint32_t
 segment_reserve(const struct partition *part, const struct store *store)
@@ -215,7 +214,7 @@ victim_scan(const struct store *store, struct partition *part, uint32_t now_expi
 		}
 	}
 	*segment = most_segment;
-	if ((uint64_t)most * COMPACT_DEAD_DEN >= (uint64_t)segment_bytes(part) * COMPACT_DEAD_NUM)
+	if (most >= segment_bytes(part) / COMPACT_DEAD_PART)
 		return VICTIM_COMPACT;
 	return VICTIM_NONE;
 }

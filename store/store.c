@@ -3,6 +3,7 @@
  */
 #include "store/arena.h"
 #include "store/index.h"
+#include "store/life.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -83,11 +84,13 @@ store_configure(struct store *store, const struct store_config *config)
 	store->evict = config->evict;
 	store->cas = config->cas;
 	atomic_store_explicit(&store->epoch, 1, memory_order_relaxed);
+	atomic_store_explicit(&store->sequence, 1, memory_order_relaxed);
 	atomic_store_explicit(&store->flush_at_s, UINT32_MAX, memory_order_relaxed);
 	for (uint32_t i = 0; i < store->threads_max; i++) {
 		struct store_thread *thread = &store->threads[i];
 		thread->store = store;
 		thread->id = i;
+		thread->sequence_block = SEQUENCE_BLOCK_MIN;
 		thread->now_s = config->now_s;
 		thread->now_expiry = config->now_s > store->base_s ? config->now_s - store->base_s : 1;
 	}

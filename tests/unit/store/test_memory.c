@@ -662,6 +662,32 @@ handles_run_out_and_come_back(void **state)
 }
 
 static void
+forty_threads_share_the_smallest_store_without_refusal(void **state)
+{
+	(void)state;
+	struct fix fix = fix_open(8 * FIX_MIB);
+	struct store_thread *threads[40];
+	struct store_thread *own = fix.thread;
+	char name[32];
+	for (unsigned t = 0; t < 40; t++)
+		threads[t] = store_thread_register(fix.store, -1);
+	fix_pass(&fix, 1);
+	for (unsigned i = 0; i < 60000; i++) {
+		fix.thread = threads[i % 40];
+		snprintf(name, sizeof(name), "key-%u", i);
+		assert_int_equal(put_pattern(&fix, name, i % 1000 ? 700 : 300000, i), STORE_OK);
+		store_maintain(fix.thread, 4);
+		fix_quiesce(&fix);
+	}
+	assert_int_equal(fix_counters(&fix).no_memory, 0);
+	fix_check(&fix);
+	for (unsigned t = 0; t < 40; t++)
+		store_thread_unregister(threads[t]);
+	fix.thread = own;
+	fix_close(&fix);
+}
+
+static void
 keys_spread_over_partitions(void **state)
 {
 	(void)state;
@@ -716,6 +742,7 @@ main(void)
 	    cmocka_unit_test(idle_thread_that_went_offline_holds_up_nobody),
 	    cmocka_unit_test(stuck_thread_ends_in_no_memory_and_recovers),
 	    cmocka_unit_test(handles_run_out_and_come_back),
+	    cmocka_unit_test(forty_threads_share_the_smallest_store_without_refusal),
 	    cmocka_unit_test(keys_spread_over_partitions),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,0 +1,189 @@
+/*
+ * Hash and index: quality and independence of the secret, tables that split, lines that overflow, full lines.
+ */
+#include "fixture.h"
+
+#include "store/arena.h"
+#include "store/index.h"
+
+static void
+hash_depends_on_secret_and_every_bit(void **state)
+{
+	(void)state;
+	struct hash_keys one, two;
+	uint8_t secret[16] = {1, 2, 3}, bytes[64] = {0};
+	hash_keys_init(&one, secret);
+	secret[15] ^= 1;
+	hash_keys_init(&two, secret);
+	for (unsigned len = 1; len <= sizeof(bytes); len++) {
+		uint64_t base = hash_bytes(&one, bytes, len);
+		assert_true(base != hash_bytes(&two, bytes, len));
+		assert_true(base != hash_bytes(&one, bytes, len - 1));
+		for (unsigned bit = 0; bit < 8 * len; bit++) {
+			bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			uint64_t changed = hash_bytes(&one, bytes, len);
+			bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			/* 32 bits change on average; 6 or fewer of 64 would be a 1 in 10^12 event. */
+			assert_in_range(__builtin_popcountll(base ^ changed), 7, 57);
+		}
+	}
+}
+
+static void
+hash_of_similar_keys_fills_lines_evenly(void **state)
+{
+	(void)state;
+	struct hash_keys keys;
+	const uint8_t secret[16] = {9};
+	static unsigned line[GROUP_HOMES], part[32], top[256];
+	const unsigned n = 1u << 20;
+	hash_keys_init(&keys, secret);
+	for (unsigned i = 0; i < n; i++) {
+		char key[32];
+		int len = snprintf(key, sizeof(key), "user:%08u:profile", i);
+		uint64_t hash = hash_bytes(&keys, (const uint8_t *)key, (size_t)len);
+		line[hash_line(hash)]++;
+		part[hash >> 22 & 31]++;
+		top[hash >> 56]++;
+	}
+	for (unsigned i = 0; i < GROUP_HOMES; i++) /* 273 or 274 of 4096 values a line; six sigma are 1600 */
+		assert_in_range(line[i], n / GROUP_HOMES - 1900, n / GROUP_HOMES + 1900);
+	for (unsigned i = 0; i < 32; i++)
+		assert_in_range(part[i], n / 32 - 1100, n / 32 + 1100);
+	for (unsigned i = 0; i < 256; i++)
+		assert_in_range(top[i], n / 256 - 390, n / 256 + 390);
+}
+
+static void
+plan_covers_memory_from_8_mib_to_256_gib(void **state)
+{
+	(void)state;
+	for (size_t bytes = 8 * FIX_MIB; bytes <= (size_t)256 << 30; bytes += bytes / 3) {
+		struct arena_plan plan;
+		arena_plan(bytes, &plan);
+		size_t segment = (size_t)1 << plan.segment_shift;
+		assert_in_range(segment, 64 << 10, 2 << 20);
+		assert_true((plan.first_segment + plan.segments_len) * segment <= bytes);
+		assert_true((plan.first_segment + plan.segments_len + 1) * segment > bytes);
+		assert_true(plan.directory_offset + (sizeof(uint32_t) << plan.depth_max) <=
+		            plan.first_segment * segment);
+		/* Tables fit segments; directory, tag, partition, group and line have bits of their own. */
+		assert_true(plan.table_shift <= plan.segment_shift);
+		assert_true(plan.depth_min + SLOT_TAG_BITS + 27 <= 64);
+		assert_true(plan.table_shift - 10 <= 10);
+		assert_true(bytes / 8 <= SLOT_LOCATION_MASK + 1);
+		assert_true(plan.segments_len < 1u << HELD_SHIFT);
+		/* At most 2 % before the first segment. */
+		assert_true(plan.first_segment * 50 <= plan.segments_len);
+	}
+}
+
+/* A key whose hash falls into the same group and home line as another, found by trying. */
+static unsigned
+collide(struct fix *fix, unsigned from, uint64_t like, uint64_t mask, char name[32])
+{
+	for (unsigned i = from;; i++) {
+		snprintf(name, 32, "try-%u", i);
+		struct store_key key = fix_key(fix, name);
+		if (((key.hash ^ like) & mask) == 0 && hash_line(key.hash) == hash_line(like))
+			return i + 1;
+	}
+}
+
+static void
+keys_of_one_line_overflow_split_and_are_all_found(void **state)
+{
+	(void)state;
+	struct fix fix = fix_open(8 * FIX_MIB);
+	const struct partition *part = partition_of(fix.store, 0);
+	/* The same table and home line: more keys than home, neighbour and spill hold. */
+	uint64_t mask = (uint64_t)part->group_mask << 12;
+	struct store_key first = fix_key(&fix, "try-0");
+	char names[60][32];
+	unsigned next = 0;
+	for (unsigned n = 0; n < 60; n++) {
+		next = collide(&fix, next, first.hash, mask, names[n]);
+		assert_int_equal(fix_set(&fix, names[n], names[n]), STORE_OK);
+		fix_check(&fix);
+		for (unsigned i = 0; i <= n; i++)
+			assert_value(&fix, names[i], names[i]);
+		fix_quiesce(&fix);
+	}
+	assert_true(fix_counters(&fix).index_splits > 0);
+	for (unsigned n = 0; n < 60; n += 2) {
+		struct store_key key = fix_key(&fix, names[n]);
+		assert_int_equal(store_delete(fix.thread, &key, 0), STORE_OK);
+		fix_check(&fix);
+	}
+	for (unsigned n = 0; n < 60; n++)
+		assert_true(fix_has(&fix, names[n]) == (n % 2 == 1));
+	fix_close(&fix);
+}
+
+static void
+keys_that_no_split_parts_evict_each_other(void **state)
+{
+	(void)state;
+	struct fix fix = fix_open(8 * FIX_MIB);
+	const struct partition *part = partition_of(fix.store, 0);
+	/* All bits that the directory can ever use are the same, too: a split cannot help. */
+	uint64_t mask = (uint64_t)part->group_mask << 12 | ~0ull << (64 - part->depth_max);
+	struct store_key first = fix_key(&fix, "try-0");
+	char name[32];
+	unsigned next = 0;
+	for (unsigned n = 0; n < 25; n++) {
+		next = collide(&fix, next, first.hash, mask, name);
+		assert_int_equal(fix_set(&fix, name, "x"), STORE_OK);
+		assert_true(fix_has(&fix, name));
+	}
+	struct store_info info;
+	store_info_get(fix.store, &info);
+	assert_int_equal(info.items, 3 * BUCKET_SLOTS);
+	assert_int_equal(fix_counters(&fix).evicted_index, 25 - 3 * BUCKET_SLOTS);
+	fix_close(&fix);
+}
+
+static void
+item_shape_agrees_with_the_item_that_is_read_back(void **state)
+{
+	(void)state;
+	for (unsigned mix = 0; mix < 16; mix++) {
+		struct item_shape shape = {.key_len = 1 + mix * 16,
+		    .value_bytes = mix * 1111,
+		    .chunks = mix & 4 ? 3 : 0,
+		    .client_flags = mix & 1,
+		    .ext_cas = mix & 2};
+		struct item *item = calloc(1, 32768);
+		uint32_t flags = (shape.client_flags ? ITEM_CFLAGS : 0) | (shape.ext_cas ? ITEM_EXT_CAS : 0) |
+		                 (shape.chunks ? ITEM_CHUNKED : 0);
+		uint32_t len = shape.chunks ? shape.chunks : shape.value_bytes;
+		item->meta = meta_make(0xabcdef012345, shape.key_len, flags);
+		item->expiry = (len >> 16) << 30;
+		item->value_low = (uint16_t)len;
+		item_expiry_set(item, ITEM_EXPIRY_MASK);
+		uint64_t meta = item_meta(item);
+		assert_int_equal(item_record_bytes(item, meta), shape_bytes(&shape));
+		assert_int_equal(record_bytes(item), shape_bytes(&shape));
+		assert_int_equal(item_value(item, meta) - (uint8_t *)item, shape_value_offset(&shape));
+		assert_int_equal(item_value_len(item), len);
+		assert_int_equal(item_expiry(item), ITEM_EXPIRY_MASK);
+		assert_true(meta_sequence(meta) == 0xabcdef012345);
+		assert_int_equal(shape_bytes(&shape) % 8, 0);
+		free(item);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(hash_depends_on_secret_and_every_bit),
+	    cmocka_unit_test(hash_of_similar_keys_fills_lines_evenly),
+	    cmocka_unit_test(plan_covers_memory_from_8_mib_to_256_gib),
+	    cmocka_unit_test(keys_of_one_line_overflow_split_and_are_all_found),
+	    cmocka_unit_test(keys_that_no_split_parts_evict_each_other),
+	    cmocka_unit_test(item_shape_agrees_with_the_item_that_is_read_back),
+	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
