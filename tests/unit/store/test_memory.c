@@ -672,6 +672,7 @@ forty_threads_share_the_smallest_store_without_refusal(void **state)
 	for (unsigned t = 0; t < 40; t++)
 		threads[t] = store_thread_register(fix.store, -1);
 	fix_pass(&fix, 1);
+	store_offline(own);
 	for (unsigned i = 0; i < 60000; i++) {
 		fix.thread = threads[i % 40];
 		snprintf(name, sizeof(name), "key-%u", i);
@@ -684,6 +685,7 @@ forty_threads_share_the_smallest_store_without_refusal(void **state)
 	for (unsigned t = 0; t < 40; t++)
 		store_thread_unregister(threads[t]);
 	fix.thread = own;
+	fix_quiesce(&fix);
 	fix_close(&fix);
 }
 
