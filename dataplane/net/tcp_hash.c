@@ -1,5 +1,5 @@
 /*
- * SipHash-2-4 over the five words of a flow; see tcp_hash.h.
+ * SipHash-2-4 over the words of a flow; see tcp_hash.h.
  */
 #include "dataplane/net/tcp_hash.h"
 
@@ -38,7 +38,7 @@ sip_word(struct sip *s, uint64_t word)
 }
 
 uint64_t
-tcp_siphash_flow(const uint64_t key[2], const struct net_flow *f)
+tcp_siphash_flow(const uint64_t key[2], const struct net_flow *f, uint64_t extra)
 {
 	struct sip s = {key[0] ^ 0x736f6d6570736575ull, key[1] ^ 0x646f72616e646f6dull,
 	    key[0] ^ 0x6c7967656e657261ull, key[1] ^ 0x7465646279746573ull};
@@ -47,8 +47,9 @@ tcp_siphash_flow(const uint64_t key[2], const struct net_flow *f)
 	sip_word(&s, f->local.q[1]);
 	sip_word(&s, f->remote.q[0]);
 	sip_word(&s, f->remote.q[1]);
-	/* The last block: the remaining four bytes, and the length (36) in the top byte. */
-	sip_word(&s, tcp_hash_ports(f) | 36ull << 56);
+	sip_word(&s, extra);
+	/* The last block: the remaining four bytes, and the length (44) in the top byte. */
+	sip_word(&s, tcp_hash_ports(f) | 44ull << 56);
 	s.v2 ^= 0xff;
 	for (int i = 0; i < 4; i++)
 		sip_round(&s);

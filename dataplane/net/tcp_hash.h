@@ -11,6 +11,7 @@ struct tcp_secrets {
 	uint64_t table[6];
 	uint64_t isn[2];
 	uint64_t ts[2];
+	uint64_t cookie[2];
 };
 
 static inline uint64_t
@@ -42,7 +43,7 @@ tcp_flow_equal(const struct net_flow *a, const struct net_flow *b)
 	       a->local_port == b->local_port && a->remote_port == b->remote_port;
 }
 
-/* SipHash-2-4 of the flow's four-tuple. */
-uint64_t tcp_siphash_flow(const uint64_t key[2], const struct net_flow *f);
+/* SipHash-2-4 of the flow's four-tuple and one more word. */
+uint64_t tcp_siphash_flow(const uint64_t key[2], const struct net_flow *f, uint64_t extra);
 
 #endif

@@ -373,6 +373,8 @@ no_connection(struct tcp_stack *tcp, struct tcp_seg *seg)
 		tcp_syn_received(tcp, seg);
 		return;
 	}
+	if (unlikely(tcp_syn_cookie_input(tcp, seg)))
+		return;
 	tcp->counters->drop_tcp_no_connection++;
 	tcp_out_reject(tcp, seg);
 }

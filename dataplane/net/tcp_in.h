@@ -35,6 +35,10 @@ struct tcp_mini_list;
 void tcp_syn_received(struct tcp_stack *tcp, struct tcp_seg *seg);
 void tcp_syn_entry_input(struct tcp_stack *tcp, struct tcp_mini *e, uint32_t ref, struct tcp_seg *seg);
 void tcp_tw_input(struct tcp_stack *tcp, struct tcp_mini *e, uint32_t ref, struct tcp_seg *seg);
+/* A segment for nobody: the ACK of a cookie becomes a connection. False: it is not about cookies. */
+bool tcp_syn_cookie_input(struct tcp_stack *tcp, struct tcp_seg *seg);
+/* The SYN-ACK for an entry, with this timestamp. */
+bool tcp_syn_answer(struct tcp_stack *tcp, const struct tcp_mini *e, uint32_t tsval);
 uint32_t tcp_syn_isn(const struct tcp_stack *tcp, const struct net_flow *flow);
 uint32_t tcp_syn_ts_offset(const struct tcp_stack *tcp, const struct net_flow *flow);
 /* Makes the TIME-WAIT entry that replaces a connection in the table; false: no memory, no entry. */

@@ -1,13 +1,20 @@
 /*
  * The state of one worker's TCP, and what its files share. Private to net/tcp*.
  *
- *   tcp.c       create, destroy, tick, flush; calls of the application      tcp_table   flow -> connection or
- * entry tcp_in.c    a burst of segments: parse, find, check, process            tcp_timer   the wheel
- *   tcp_ack.c   acknowledgements: what they free, RTT, loss detection       tcp_expire  what happens when a
- * timer is due tcp_rx.c    bytes to the application, out-of-order and unread queues    tcp_cc      CUBIC,
- * Reno tcp_out.c   segments from queues; ACKs, RSTs                            tcp_sack    scoreboard, SACK
- * blocks tcp_syn.c   handshakes not yet finished; ISN; TIME-WAIT in tcp_tw.c     tcp_sendq   bytes until
- * acknowledged tcp_conn.c  life and death of a connection
+ *   tcp.c         create, destroy, tick, flush; calls of the application
+ *   tcp_in.c      a burst of segments: parse, find, check, process
+ *   tcp_ack.c     acknowledgements: what they free, RTT, loss detection
+ *   tcp_rx.c      bytes to the application, unread and out-of-order queues
+ *   tcp_out.c     segments from queues; ACKs, RSTs
+ *   tcp_sendq.c   bytes until they are acknowledged
+ *   tcp_sack.c    the sender's scoreboard
+ *   tcp_cc.c      CUBIC, Reno
+ *   tcp_syn.c     handshakes not yet finished; tcp_cookie.c when there are too many
+ *   tcp_tw.c      TIME-WAIT
+ *   tcp_conn.c    life and death of a connection
+ *   tcp_timer.c   the wheel; tcp_expire.c what happens when something is due
+ *   tcp_table.c   flow to connection or entry
+ *   tcp_mem.c     blocks, slabs, their account
  */
 #ifndef WIRECACHE_TCP_STACK_H
 #define WIRECACHE_TCP_STACK_H
@@ -69,6 +76,7 @@ struct tcp_stack {
 	    syn_lists[TCP_SYN_RETRIES + 1]; /* by number of SYN-ACKs resent: each ordered by age */
 	struct tcp_mini_list tw_list;
 
+	uint64_t cookie_us; /* when the last SYN cookie was sent; 0 never */
 	uint64_t challenge_second;
 	uint32_t challenges_left;
 	uint8_t rcv_wscale; /* what our SYNs announce */

@@ -3,6 +3,7 @@
  * what becomes of a segment for an entry. A full backlog drops the SYN and never answers with RST; an entry
  * that hears nothing resends its SYN-ACK after 1, 2 and 4 seconds and is gone after 15.
  */
+#include "dataplane/net/tcp_cookie.h"
 #include "dataplane/net/tcp_in.h"
 #include "dataplane/net/tcp_out.h"
 #include "dataplane/net/tcp_stack.h"
@@ -14,13 +15,13 @@ uint32_t
 tcp_syn_isn(const struct tcp_stack *tcp, const struct net_flow *flow)
 {
 	uint32_t clock = (uint32_t)(tcp->now_us >> ISN_CLOCK_SHIFT);
-	return clock + (uint32_t)tcp_siphash_flow(tcp->secrets.isn, flow) + tcp->isn_offset;
+	return clock + (uint32_t)tcp_siphash_flow(tcp->secrets.isn, flow, 0) + tcp->isn_offset;
 }
 
 uint32_t
 tcp_syn_ts_offset(const struct tcp_stack *tcp, const struct net_flow *flow)
 {
-	return (uint32_t)tcp_siphash_flow(tcp->secrets.ts, flow);
+	return (uint32_t)tcp_siphash_flow(tcp->secrets.ts, flow, 0);
 }
 
 /* ---- age lists
@@ -88,8 +89,8 @@ entry_remove(struct tcp_stack *tcp, struct tcp_mini *e, uint32_t ref)
 	entry_free(tcp, e, ref);
 }
 
-static bool
-send_syn_ack(struct tcp_stack *tcp, const struct tcp_mini *e)
+bool
+tcp_syn_answer(struct tcp_stack *tcp, const struct tcp_mini *e, uint32_t tsval)
 {
 	struct tcp_bare bare = {.flow = &e->flow,
 	    .seq = e->snd_nxt - 1,
@@ -99,10 +100,16 @@ send_syn_ack(struct tcp_stack *tcp, const struct tcp_mini *e)
 	struct tcp_opt_syn o = {.mss = tcp_mss_for(tcp, &e->flow),
 	    .wscale = tcp->rcv_wscale,
 	    .options = e->options,
-	    .tsval = tcp_ts_now(tcp) + tcp_syn_ts_offset(tcp, &e->flow),
+	    .tsval = tsval,
 	    .tsecr = e->ts_recent};
 	bare.opt_len = (uint8_t)tcp_opt_syn(bare.opt, &o);
 	return tcp_out_bare(tcp, &bare);
+}
+
+static bool
+send_syn_ack(struct tcp_stack *tcp, const struct tcp_mini *e)
+{
+	return tcp_syn_answer(tcp, e, tcp_ts_now(tcp) + tcp_syn_ts_offset(tcp, &e->flow));
 }
 
 static bool
@@ -146,12 +153,14 @@ tcp_syn_received(struct tcp_stack *tcp, struct tcp_seg *seg)
 		tcp_out_reject(tcp, seg);
 		return;
 	}
-	if (half_open(tcp) >= tcp->config.syn_backlog_max) {
-		tcp->counters->drop_tcp_backlog++;
-		return;
-	}
 	if (tcp->conns.used >= tcp->conns.max) {
 		tcp->counters->drop_tcp_connections_max++;
+		return;
+	}
+	if (half_open(tcp) >= tcp->config.syn_backlog_max) {
+		struct tcp_mini once = {0};
+		entry_fill(&once, seg);
+		tcp_cookie_answer(tcp, &once);
 		return;
 	}
 	struct tcp_mini *e = NULL;
@@ -170,10 +179,9 @@ tcp_syn_received(struct tcp_stack *tcp, struct tcp_seg *seg)
 	tcp_mini_push(tcp, &tcp->syn_lists[0], index | TCP_REF_MINI);
 }
 
-/* The ACK that ends the handshake. Returns the connection, or NULL: dropped, and the entry waits for its end.
- */
+/* A connection from what an entry, or a cookie, says. NULL: no room; it is not in the table yet. */
 static struct tcp_conn *
-entry_establish(struct tcp_stack *tcp, struct tcp_mini *e, uint32_t ref, const struct tcp_seg *seg)
+conn_from(struct tcp_stack *tcp, const struct tcp_mini *e, const struct tcp_seg *seg)
 {
 	struct tcp_conn *c = tcp_conn_new(tcp, &e->flow, seg->hash);
 	if (!c) {
@@ -190,6 +198,16 @@ entry_establish(struct tcp_stack *tcp, struct tcp_mini *e, uint32_t ref, const s
 	c->snd_wnd = c->snd_wnd_max = (uint32_t)seg->wnd << c->snd_wscale;
 	c->snd_wl1 = seg->seq;
 	c->snd_wl2 = seg->ack;
+	return c;
+}
+
+/* The ACK that ends the handshake. Returns the connection, or NULL: dropped, and the entry waits for its end. */
+static struct tcp_conn *
+entry_establish(struct tcp_stack *tcp, struct tcp_mini *e, uint32_t ref, const struct tcp_seg *seg)
+{
+	struct tcp_conn *c = conn_from(tcp, e, seg);
+	if (!c)
+		return NULL;
 	/* A SYN-ACK sent once was timed by the entry's age (RFC 6298 with Karn); half a tick stands for less than one. */
 	if (!resent(e))
 		tcp_rtt_sample(
@@ -197,6 +215,30 @@ entry_establish(struct tcp_stack *tcp, struct tcp_mini *e, uint32_t ref, const s
 	tcp_table_replace(tcp, seg->hash, ref, c->index);
 	entry_free(tcp, e, ref);
 	return c;
+}
+
+bool
+tcp_syn_cookie_input(struct tcp_stack *tcp, struct tcp_seg *seg)
+{
+	uint8_t kind = seg->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG);
+	struct tcp_mini e;
+	if (kind != RTE_TCP_ACK_FLAG || !tcp_cookie_recent(tcp) || !listening(tcp, seg->flow->local_port))
+		return false;
+	if (!tcp_cookie_accept(tcp, seg, &e)) {
+		tcp->counters->drop_tcp_cookie++;
+		return true;
+	}
+	struct tcp_conn *c = conn_from(tcp, &e, seg);
+	if (!c)
+		return true;
+	if (!tcp_table_insert(tcp, seg->hash, c->index)) {
+		tcp_slab_put(&tcp->conns, &tcp->mem, c->index);
+		return true;
+	}
+	tcp->counters->tcp_cookies_accepted++;
+	if (tcp_conn_established(c))
+		tcp_in_segment(c, seg);
+	return true;
 }
 
 static void

@@ -91,6 +91,8 @@ sim_case_make(struct sim_case *c, uint64_t seed)
 		c->abort_at_us = sim_between(&rng, 0, 2000000);
 	c->abort_host = (unsigned)(sim_rand(&rng) & 1);
 	c->chain = sim_chance(&rng, ONE_IN(4));
+	if (sim_chance(&rng, ONE_IN(10)))
+		c->config[1].syn_backlog_max = 0; /* SYN cookies only */
 }
 
 void

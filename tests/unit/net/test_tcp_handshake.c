@@ -125,17 +125,87 @@ data_offset_below_20_or_beyond_the_packet_is_dropped(void **state)
 }
 
 static void
-backlog_full_drops_the_syn_and_never_resets(void **state)
+fill_the_backlog(unsigned n)
 {
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		rig.flow.remote_port = rte_cpu_to_be_16((uint16_t)(1000 + i));
 		in(SYN, 0, 0, 0, 1000);
 	}
+}
+
+static void
+backlog_full_answers_with_cookies_and_never_resets(void **state)
+{
+	fill_the_backlog(100);
 	assert_int_equal(usage().half_open, 16);
-	assert_int_equal(rig.out_len, 16);
-	assert_int_equal(rig.counters.drop_tcp_backlog, 84);
+	assert_int_equal(rig.out_len, 100);
+	assert_int_equal(rig.counters.tcp_cookies_sent, 84);
 	assert_int_equal(rig.counters.tcp_resets_out, 0);
+	assert_int_equal(usage().memory_bytes, 16 * 64);
 	drop_out();
+}
+
+static void
+cookie_connection_has_sack_and_window_scale(void **state)
+{
+	for (unsigned ms = 0; ms < 130; ms += 13) {
+		struct tcp_opt_syn o = {.mss = 1460, .wscale = 9, .options = 7, .tsval = 555};
+		rig_restart();
+		rig.opt_len = 0;
+		fill_the_backlog(17);
+		drop_out();
+		rig.now_us += ms * 1000;
+		rig.flow.remote_port = rte_cpu_to_be_16((uint16_t)(5000 + ms));
+		rig.opt_len = tcp_opt_syn(rig.opt, &o);
+		in(SYN, 0, 0, 0, 65535);
+		struct out *s = expect(SYN | ACK, 0, 0, 1);
+		assert_true(s->seg.has_ts && s->seg.has_sack_ok && s->seg.has_wscale);
+		uint32_t tsval = s->seg.tsval;
+		option_ts(556, tsval);
+		rig.bytes_len = 0;
+		in(ACK, 1, 10, 1, 65535);
+		check_received(10);
+		assert_true(rig.conn->flags & TCP_F_SACK && rig.conn->flags & TCP_F_TS);
+		assert_int_equal(rig.conn->snd_wnd, 65535u << 9);
+		assert_int_equal(rig.conn->mss, 1460 - TCP_OPT_TS_BYTES);
+		pass_us(50000);
+		assert_false(tcp_seq_lt(expect(ACK, 1, 0, 11)->seg.tsval, tsval));
+	}
+	assert_int_equal(rig.counters.tcp_cookies_accepted, 10);
+}
+
+static void
+cookie_of_another_peer_number_or_time_is_not_taken(void **state)
+{
+	fill_the_backlog(17);
+	drop_out();
+	in(ACK, 2, 0, 1, 1000); /* a later segment: the first may come yet, so no RST */
+	in(ACK, 1, 0, 2, 1000);
+	in(ACK, 1, 0, 9, 1000);
+	expect_nothing();
+	assert_int_equal(rig.accepted, 0);
+	assert_int_equal(rig.counters.drop_tcp_cookie, 3);
+	rig.now_us += 140000000;
+	in(ACK, 1, 0, 1, 1000);
+	expect(RST, 1, 0, 0); /* nobody waits for cookies any more */
+	assert_int_equal(rig.accepted, 0);
+}
+
+static void
+cookie_without_timestamps_agrees_on_nothing_else(void **state)
+{
+	struct tcp_opt_syn o = {.mss = 1300, .wscale = 9, .options = TCP_MINI_OPT_SACK | TCP_MINI_OPT_WS};
+	fill_the_backlog(16);
+	drop_out();
+	rig.flow.remote_port = RTE_BE16(5000);
+	rig.opt_len = tcp_opt_syn(rig.opt, &o);
+	in(SYN, 0, 0, 0, 1000);
+	struct out *s = expect(SYN | ACK, 0, 0, 1);
+	assert_false(s->seg.has_sack_ok || s->seg.has_wscale || s->seg.has_ts);
+	rig.opt_len = 0;
+	in(ACK, 1, 0, 1, 1000);
+	assert_int_equal(rig.conn->mss, 1220);
+	assert_int_equal(rig.conn->snd_wnd, 1000);
 }
 
 static void
@@ -374,7 +444,10 @@ main(void)
 	    TCP_TEST(option_of_length_zero_ends_parsing_but_not_the_segment),
 	    TCP_TEST(option_longer_than_the_header_is_not_read),
 	    TCP_TEST(data_offset_below_20_or_beyond_the_packet_is_dropped),
-	    TCP_TEST(backlog_full_drops_the_syn_and_never_resets),
+	    TCP_TEST(backlog_full_answers_with_cookies_and_never_resets),
+	    TCP_TEST(cookie_connection_has_sack_and_window_scale),
+	    TCP_TEST(cookie_of_another_peer_number_or_time_is_not_taken),
+	    TCP_TEST(cookie_without_timestamps_agrees_on_nothing_else),
 	    TCP_TEST(half_open_entry_resends_three_times_and_is_reaped),
 	    TCP_TEST(syn_then_rst_leaks_no_backlog_slot),
 	    TCP_TEST(rst_beside_the_entry_is_ignored),
