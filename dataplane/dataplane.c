@@ -241,7 +241,9 @@ dataplane_start(const struct dataplane_config *config, const char *program, cons
 	snprintf(dataplane->version, sizeof(dataplane->version), "%s-wirecache-%s", PROTO_MEMCACHED_VERSION,
 	    version);
 	dataplane->shared.version = dataplane->version;
+	eal_log_begin(dataplane);
 	rc = start_steps(dataplane, program, error);
+	eal_log_end(dataplane, rc != 0 || config->verbosity > 0);
 	if (rc != 0) {
 		if (!error[0])
 			snprintf(error, DATAPLANE_ERROR_MAX, "start failed: %s", strerror(-rc));

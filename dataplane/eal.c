@@ -23,6 +23,7 @@
 #include <rte_lcore.h>
 
 #define EAL_ARGS_MAX    48
+#define VERBOSITY_DPDK  3u /* wirecache.verbosity at which DPDK's own messages are shown */
 #define EAL_OVERHEAD_MB 48u /* rings, port structures, malloc's own needs */
 #define SINGLE_FILES    "--single-file-segments"
 #define HUGEPAGE_DIR    "/sys/kernel/mm/hugepages"
@@ -217,7 +218,7 @@ args_fill(struct eal_args *args, const struct dataplane *dataplane, const char *
 	arg_add(args, "--lcores=%s", lcores);
 	arg_add(args, "--main-lcore=0");
 	arg_add(args, "--file-prefix=%s", config->file_prefix);
-	arg_add(args, "--log-level=*:warning");
+	arg_add(args, "--log-level=*:%s", config->verbosity >= VERBOSITY_DPDK ? "info" : "warning");
 	if (dataplane->eal_hugepages) {
 		/* A peer maps single files by name, so those stay until eal_stop(). */
 		if (!strstr(config->eal_args, SINGLE_FILES))
@@ -272,6 +273,32 @@ hugepage_files_remove(const char *prefix)
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		unlink(found.gl_pathv[i]);
 	globfree(&found);
+}
+
+/*
+ * Drivers talk at start about what the kernel lacks and they do without. It is kept, and shown only when the start fails
+ * or the operator wants to hear it.
+ */
+void
+eal_log_begin(struct dataplane *dataplane)
+{
+	dataplane->log_stream = open_memstream(&dataplane->log_text, &dataplane->log_len);
+	if (dataplane->log_stream)
+		rte_openlog_stream(dataplane->log_stream);
+}
+
+void
+eal_log_end(struct dataplane *dataplane, bool show)
+{
+	if (!dataplane->log_stream)
+		return;
+	rte_openlog_stream(stderr);
+	fclose(dataplane->log_stream);
+	dataplane->log_stream = NULL;
+	if (show)
+		fwrite(dataplane->log_text, 1, dataplane->log_len, stderr);
+	free(dataplane->log_text);
+	dataplane->log_text = NULL;
 }
 
 int

@@ -10,6 +10,7 @@
 #include "dataplane/worker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 #include <rte_ethdev.h>
@@ -20,11 +21,26 @@
 #define IDLE_NAP_MIN_US 20u
 #define IDLE_NAP_MAX_US 400u
 
+/* Bit of an event's data beside the descriptor: it counts, and stays readable until it is read. */
+#define WATCH_COUNTER ((uint64_t)1 << 32)
+#define WATCH_EVENTS  8
+
+/* Drivers signal by an eventfd, which we must read, or give the descriptor of the queue itself, which we must not. */
+static bool
+is_counter(int fd)
+{
+	char path[32], target[32] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, target, sizeof(target) - 1) > 0 && strcmp(target, "anon_inode:[eventfd]") == 0;
+}
+
 static int
 watch(struct worker *worker, int fd)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+	struct epoll_event event = {.events = EPOLLIN};
 
+	event.data.u64 = (uint64_t)fd | (is_counter(fd) ? WATCH_COUNTER : 0);
 	return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
@@ -80,12 +96,30 @@ queues_disarm(const struct worker *worker)
 		rte_eth_dev_rx_intr_disable(worker->tx[i].port_id, worker->index);
 }
 
+/*
+ * Where something woke us, polling goes on for a while: a TAP's packets can be read only after a signal that another
+ * worker may be about to take.
+ */
+static void
+wait_for_event(struct worker *worker, const struct timespec *timeout)
+{
+	struct epoll_event events[WATCH_EVENTS];
+	uint64_t count;
+	int n = epoll_pwait2(worker->epoll_fd, events, WATCH_EVENTS, timeout, NULL);
+
+	for (int i = 0; i < n; i++)
+		if (events[i].data.u64 & WATCH_COUNTER &&
+		    read((int)events[i].data.u64, &count, sizeof(count)) < 0)
+			continue; /* somebody read it first */
+	if (n != 0)
+		worker->idle_since_us = 0;
+}
+
 static void
 sleep_until_work(struct worker *worker)
 {
 	uint64_t sleep_us = RTE_MIN(net_poll(worker->net), (uint64_t)IDLE_SLEEP_US);
 	struct timespec timeout = {0};
-	struct epoll_event event;
 
 	net_flush(worker->net);
 	if (worker->tx[0].len || sleep_us == 0)
@@ -100,7 +134,7 @@ sleep_until_work(struct worker *worker)
 	store_offline(worker->store);
 	if (!worker->queue_wakes || queues_arm(worker)) {
 		worker->counters.sleeps++;
-		epoll_pwait2(worker->epoll_fd, &event, 1, &timeout, NULL);
+		wait_for_event(worker, &timeout);
 	}
 	if (worker->queue_wakes)
 		queues_disarm(worker);

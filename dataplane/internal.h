@@ -5,6 +5,7 @@
 #ifndef WIRECACHE_DATAPLANE_INTERNAL_H
 #define WIRECACHE_DATAPLANE_INTERNAL_H
 
+#include <stdio.h>
 #include <rte_spinlock.h>
 
 #include "dataplane/dataplane.h"
@@ -32,6 +33,9 @@ struct dataplane {
 	int cpus[DATAPLANE_WORKERS_MAX];      /* of the workers */
 	char version[2 * DATAPLANE_NAME_MAX]; /* as on the wire */
 	char runtime_dir[DATAPLANE_DEVICE_MAX];
+	FILE *log_stream; /* DPDK's messages while it starts */
+	char *log_text;
+	size_t log_len;
 	rte_spinlock_t baseline_lock;
 	struct figures_counters baseline; /* subtracted by stats since the last `stats reset` */
 };
@@ -41,6 +45,9 @@ struct dataplane {
  * ports' devices. 0 or negative errno with a sentence.
  */
 int eal_start(struct dataplane *dataplane, const char *program, char error[DATAPLANE_ERROR_MAX]);
+/* Keeps DPDK's messages from here to eal_log_end(), which shows them on stderr if asked to. */
+void eal_log_begin(struct dataplane *dataplane);
+void eal_log_end(struct dataplane *dataplane, bool show);
 /* Ends it and removes its runtime files. */
 void eal_stop(struct dataplane *dataplane);
 

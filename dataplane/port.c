@@ -220,6 +220,9 @@ iface_fill(struct port *port)
 	iface->prefix4 = config->prefix4;
 	iface->prefix6 = config->prefix6;
 	rte_eth_macaddr_get(port->port_id, &iface->mac);
+	/* A ring has no address of its own. */
+	if (!rte_is_valid_assigned_ether_addr(&iface->mac))
+		rte_eth_random_addr(iface->mac.addr_bytes);
 	/* The kernel's end of a TAP bears the port's address: with one address on both ends, both would
 	 * derive the same IPv6 link-local address. Ours differs in one bit, and a TAP delivers frames to any
 	 * address. */

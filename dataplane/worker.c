@@ -193,7 +193,7 @@ worker_pass(struct worker *worker)
 	bool worked;
 
 	clock_read(&worker->clock);
-	if (worker->idle_since_us == 0)
+	if (worker->worked)
 		worker->counters.cycles_busy += worker->clock.tsc - began_tsc;
 	net_tick(worker->net, worker->clock.now_us);
 	serve_tick(worker->serve, worker->clock.unix_s);
@@ -207,6 +207,7 @@ worker_pass(struct worker *worker)
 
 	worker->counters.loops++;
 	worker->counters.loops_busy += worked;
+	worker->worked = worked;
 	atomic_store_explicit(&worker->heartbeat_tsc, worker->clock.tsc, memory_order_relaxed);
 	return worked;
 }

@@ -81,7 +81,8 @@ struct worker {
 	struct worker_shared *shared;
 	unsigned index;
 	uint64_t timers_due_us;
-	uint64_t idle_since_us; /* 0 while there is work */
+	uint64_t idle_since_us; /* 0: not idle */
+	bool worked;            /* the last pass found something to do */
 	uint32_t nap_us;        /* of the next sleep where no queue can wake us */
 	struct worker_counters counters;
 	struct worker_tx tx[DATAPLANE_PORTS_MAX];
