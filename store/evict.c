@@ -469,27 +469,31 @@ evict_index(struct store_thread *thread, struct partition *part, uint64_t hash)
 	return split || (thread->store->evict && evict_from_line(thread, part, hash));
 }
 
+/* What background work should do: nothing alive goes while enough is free, or will be once readers have passed. */
+static enum victim_kind
+maintain_most(const struct store *store, const struct partition *part)
+{
+	uint32_t used = atomic_load_explicit(&part->used_len, memory_order_relaxed);
+	uint32_t limbo = atomic_load_explicit(&part->limbo_len, memory_order_relaxed);
+	uint32_t limit = atomic_load_explicit(&part->limit_len, memory_order_relaxed);
+	uint32_t wanted = segment_reserve(part, store) + AHEAD_SEGMENTS +
+	                  atomic_load_explicit(&store->registered, memory_order_relaxed);
+
+	if (used + wanted <= limit + limbo)
+		return VICTIM_DEAD;
+	return store->evict ? VICTIM_EVICT : VICTIM_COMPACT;
+}
+
 /* One partition's share of background work; returns the budget left. */
 static unsigned
 maintain_partition(struct store_thread *thread, struct partition *part, unsigned budget)
 {
-	struct store *store = thread->store;
-
 	segment_reclaim(thread, part);
 	while (budget > 0) {
-		if (thread->job.kind == JOB_NONE) {
-			uint32_t used = atomic_load_explicit(&part->used_len, memory_order_relaxed);
-			uint32_t limbo = atomic_load_explicit(&part->limbo_len, memory_order_relaxed);
-			uint32_t limit = atomic_load_explicit(&part->limit_len, memory_order_relaxed);
-			uint32_t wanted = segment_reserve(part, store) + AHEAD_SEGMENTS +
-			                  atomic_load_explicit(&store->registered, memory_order_relaxed);
-			bool short_of = used + wanted > limit + limbo;
-			enum victim_kind most = !short_of      ? VICTIM_DEAD
-			                        : store->evict ? VICTIM_EVICT
-			                                       : VICTIM_COMPACT;
-			if (!job_begin(thread, part, most, false) && !job_begin_crawl(thread, part))
-				return budget;
-		}
+		if (thread->job.kind == JOB_NONE &&
+		    !job_begin(thread, part, maintain_most(thread->store, part), false) &&
+		    !job_begin_crawl(thread, part))
+			return budget;
 		budget = job_run(thread, budget);
 	}
 	return 0;
