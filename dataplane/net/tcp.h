@@ -24,16 +24,19 @@ struct tcp_config {
 	uint32_t connections_max;   /* established and closing, on this worker */
 	uint32_t syn_backlog_max;   /* half-open entries; above it cookies (or, without cookies, a drop) */
 	uint32_t time_wait_max;     /* entries; above it the oldest goes */
-	uint32_t memory_bytes_max;  /* all of the above plus queues: above 75 % the worst is stopped, above 90 % reset */
-	uint32_t rcv_buffer_bytes;  /* largest receive window, default 256 KiB */
-	uint32_t snd_buffer_bytes;  /* unsent and unacknowledged bytes at which the application is told to stop, 256 KiB */
-	uint32_t rto_min_us;        /* 200 000, data-centre profile 50 000 */
-	uint32_t delayed_ack_us;    /* 40 000 */
-	uint32_t time_wait_us;      /* 60 000 000 */
-	uint32_t fin_wait2_us;      /* 60 000 000 */
+	uint32_t
+	    memory_bytes_max; /* all of the above plus queues: above 75 % the worst is stopped, above 90 % reset */
+	uint32_t rcv_buffer_bytes; /* largest receive window, default 256 KiB */
+	uint32_t
+	    snd_buffer_bytes; /* unsent and unacknowledged bytes at which the application is told to stop, 256 KiB */
+	uint32_t rto_min_us;     /* 200 000, data-centre profile 50 000 */
+	uint32_t delayed_ack_us; /* 40 000 */
+	uint32_t time_wait_us;   /* 60 000 000 */
+	uint32_t fin_wait2_us;   /* 60 000 000 */
 	uint32_t keepalive_idle_us, keepalive_interval_us, keepalive_probes; /* 60 s, 10 s, 6; idle 0: off */
-	uint32_t user_timeout_us;   /* unacknowledged data or probes without progress: the connection is dropped */
-	uint16_t mss_max;           /* 0: from the interface's MTU */
+	uint32_t
+	    user_timeout_us; /* unacknowledged data or probes without progress: the connection is dropped */
+	uint16_t mss_max;    /* 0: from the interface's MTU */
 	enum tcp_congestion congestion;
 };
 
@@ -56,7 +59,8 @@ struct tcp_app {
 	 * Bytes in order. Returns how many were consumed: fewer than len pauses the connection (the rest waits, the
 	 * window closes) until tcp_resume().
 	 */
-	uint32_t (*received)(void *app, struct tcp_conn *conn, void *context, const uint8_t *bytes, uint32_t len);
+	uint32_t (*received)(
+	    void *app, struct tcp_conn *conn, void *context, const uint8_t *bytes, uint32_t len);
 	/* All bytes before the peer's FIN were consumed. The sending direction is still open: end it with tcp_close(). */
 	void (*peer_closed)(void *app, struct tcp_conn *conn, void *context);
 	/* The queue fell below half of snd_buffer_bytes after tcp_send_room() had answered 0. */
@@ -95,9 +99,8 @@ struct tcp_rx {
 	bool ecn_ce;
 };
 
-struct tcp_stack *tcp_create(
-    const struct tcp_config *config, const struct tcp_env *env, const struct tcp_app *app, uint64_t now_us,
-    struct net_counters *counters);
+struct tcp_stack *tcp_create(const struct tcp_config *config, const struct tcp_env *env,
+    const struct tcp_app *app, uint64_t now_us, struct net_counters *counters);
 void tcp_destroy(struct tcp_stack *tcp);
 
 void tcp_tick(struct tcp_stack *tcp, uint64_t now_us);
@@ -128,16 +131,18 @@ int tcp_send_ref(struct tcp_conn *conn, const void *bytes, uint32_t len, uint64_
 uint8_t *tcp_send_reserve(struct tcp_conn *conn, uint32_t len);
 void tcp_send_commit(struct tcp_conn *conn, uint32_t len);
 
-uint32_t tcp_send_room(struct tcp_conn *conn); /* bytes until snd_buffer_bytes; 0: stop, writable() will come */
+uint32_t tcp_send_room(
+    struct tcp_conn *conn); /* bytes until snd_buffer_bytes; 0: stop, writable() will come */
 uint32_t tcp_unsent_bytes(const struct tcp_conn *conn); /* queued, not yet acknowledged */
 
-void tcp_resume(struct tcp_conn *conn); /* deliver what waited in received(), from inside or outside of callbacks */
+void tcp_resume(
+    struct tcp_conn *conn); /* deliver what waited in received(), from inside or outside of callbacks */
 /*
  * FIN after all queued bytes. received() goes on until the peer closes too (an application that wants no more consumes
  * and forgets). Unread input makes it a RST (RFC 2525 2.17), except from inside of received().
  */
 void tcp_close(struct tcp_conn *conn);
-void tcp_abort(struct tcp_conn *conn);  /* RST now */
+void tcp_abort(struct tcp_conn *conn); /* RST now */
 /*
  * Active open (for the generator and tests); accepted() or closed() reports. The context set by tcp_set_context() is
  * replaced by what accepted() returns. NULL: no memory or tuple in use.
