@@ -74,19 +74,21 @@ idle_close(struct worker *worker)
 	worker->epoll_fd = -1;
 }
 
-/* Asks the drivers that need it to signal the next packet; false if one has packets or cannot. */
-static bool
+enum arming { ARMED, CANNOT_ARM, PACKETS_WAIT };
+
+/* Asks the drivers that need it to signal the next packet. Some can only while their peer is there (memif). */
+static enum arming
 queues_arm(const struct worker *worker)
 {
 	for (unsigned i = 0; i < worker->shared->ports_len; i++) {
 		int rc = rte_eth_dev_rx_intr_enable(worker->tx[i].port_id, worker->index);
 
 		if (rc != 0 && rc != -ENOTSUP)
-			return false;
+			return CANNOT_ARM;
 		if (rte_eth_rx_queue_count(worker->tx[i].port_id, worker->index) > 0)
-			return false;
+			return PACKETS_WAIT;
 	}
-	return true;
+	return ARMED;
 }
 
 static void
@@ -94,6 +96,15 @@ queues_disarm(const struct worker *worker)
 {
 	for (unsigned i = 0; i < worker->shared->ports_len; i++)
 		rte_eth_dev_rx_intr_disable(worker->tx[i].port_id, worker->index);
+}
+
+static bool
+tx_waits(const struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->shared->ports_len; i++)
+		if (worker->tx[i].len != 0)
+			return true;
+	return false;
 }
 
 /*
@@ -115,31 +126,38 @@ wait_for_event(struct worker *worker, const struct timespec *timeout)
 		worker->idle_since_us = 0;
 }
 
+/* How long to sleep at most, where no queue wakes us. */
+static uint64_t
+nap(struct worker *worker, uint64_t sleep_us)
+{
+	sleep_us = RTE_MIN(sleep_us, (uint64_t)worker->nap_us);
+	worker->nap_us = RTE_MIN(worker->nap_us * 2, IDLE_NAP_MAX_US);
+	return sleep_us;
+}
+
 static void
 sleep_until_work(struct worker *worker)
 {
 	uint64_t sleep_us = RTE_MIN(net_poll(worker->net), (uint64_t)IDLE_SLEEP_US);
+	enum arming arming = worker->queue_wakes ? queues_arm(worker) : CANNOT_ARM;
 	struct timespec timeout = {0};
 
 	net_flush(worker->net);
-	if (worker->tx[0].len || sleep_us == 0)
-		return;
-	if (!worker->queue_wakes) {
-		sleep_us = RTE_MIN(sleep_us, (uint64_t)worker->nap_us);
-		worker->nap_us = RTE_MIN(worker->nap_us * 2, IDLE_NAP_MAX_US);
-	}
-	timeout.tv_nsec = (long)sleep_us * 1000;
-	if (!mailbox_sleep_begin(&worker->mailbox))
-		return;
-	store_offline(worker->store);
-	if (!worker->queue_wakes || queues_arm(worker)) {
+	/* A transmit queue that takes nothing has no peer, or a slow one: look again soon, but not at once. */
+	if (arming == ARMED && tx_waits(worker))
+		arming = CANNOT_ARM;
+	if (arming != PACKETS_WAIT && sleep_us != 0 && mailbox_sleep_begin(&worker->mailbox)) {
+		if (arming == CANNOT_ARM)
+			sleep_us = nap(worker, sleep_us);
+		timeout.tv_nsec = (long)sleep_us * 1000;
+		store_offline(worker->store);
 		worker->counters.sleeps++;
 		wait_for_event(worker, &timeout);
+		store_quiesce(worker->store, worker->clock.unix_s);
+		mailbox_sleep_end(&worker->mailbox);
 	}
 	if (worker->queue_wakes)
 		queues_disarm(worker);
-	store_quiesce(worker->store, worker->clock.unix_s);
-	mailbox_sleep_end(&worker->mailbox);
 }
 
 void

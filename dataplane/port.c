@@ -243,6 +243,17 @@ iface_fill(struct port *port)
 	}
 }
 
+/* Largest IP packet: some drivers bound only the frame. */
+static unsigned
+mtu_max(const struct rte_eth_dev_info *info)
+{
+	unsigned by_frame = info->max_rx_pktlen > RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN
+	                        ? info->max_rx_pktlen - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN
+	                        : UINT16_MAX;
+
+	return RTE_MIN(by_frame, info->max_mtu ? info->max_mtu : UINT16_MAX);
+}
+
 int
 port_start(
     struct port *port, struct rte_mempool *const *pools, unsigned queues, char error[DATAPLANE_ERROR_MAX])
@@ -261,8 +272,13 @@ port_start(
 		goto failed;
 	tx_offloads = offloads_choose(&info, &conf, &port->iface);
 	rss_choose(port, &info, &conf, rss_key);
-	conf.rxmode.mtu =
-	    RTE_MIN(RTE_MAX(port->config->mtu, info.min_mtu), info.max_mtu ? info.max_mtu : UINT16_MAX);
+	if (port->config->mtu > mtu_max(&info)) {
+		snprintf(error, DATAPLANE_ERROR_MAX,
+		    "port %s: %s takes an mtu of %u at most: lower the port's mtu of %u", port->config->name,
+		    port->config->device, mtu_max(&info), port->config->mtu);
+		return -EINVAL;
+	}
+	conf.rxmode.mtu = port->config->mtu;
 	conf.intr_conf.rxq = 1;
 	step = "configure";
 	rc = rte_eth_dev_configure(port->port_id, queues, queues, &conf);

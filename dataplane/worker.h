@@ -81,6 +81,8 @@ struct worker {
 	struct worker_shared *shared;
 	unsigned index;
 	uint64_t timers_due_us;
+	uint64_t maintain_due_us;
+	bool maintaining;       /* the store had more to do when it was last asked */
 	uint64_t idle_since_us; /* 0: not idle */
 	bool worked;            /* the last pass found something to do */
 	uint32_t nap_us;        /* of the next sleep where no queue can wake us */
