@@ -25,9 +25,6 @@
 #define PROTO_META_TOKENS 20u         /* more of them in a meta command are an error */
 #define PROTO_OPAQUE_MAX  32u         /* the flag's letter included */
 
-/* First bytes that choose a protocol. */
-#define PROTO_BINARY_MAGIC 0x80u
-
 enum proto_command {
 #define PROTO_COMMAND(id, word, shape, handler, syntax) PROTO_##id,
 #include "dataplane/proto/commands.def"
