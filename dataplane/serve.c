@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/proto/binary.h"
 #include "dataplane/proto/scan.h"
 
 #define LINE_MAX_DEFAULT (1u << 20)
@@ -107,6 +108,21 @@ peeks_begin(struct serve *serve)
 	serve->peeks_open = true;
 }
 
+/* Binary requests say where the next one begins, whatever they are. */
+static __attribute__((noinline)) void
+peek_binary(struct serve *serve, const uint8_t *bytes, uint32_t len)
+{
+	const uint8_t *key;
+	uint32_t key_len;
+	uint64_t at = 0, next;
+
+	do {
+		if (proto_peek_binary(bytes + at, (uint32_t)(len - at), &key, &key_len, &next))
+			peek_key(serve, key, key_len);
+		at += next;
+	} while (next != 0 && at < len && serve->peeks_len < SERVE_PEEKS_MAX);
+}
+
 void
 serve_peek(struct serve *serve, const uint8_t *bytes, uint32_t len)
 {
@@ -117,8 +133,11 @@ serve_peek(struct serve *serve, const uint8_t *bytes, uint32_t len)
 	while (serve->peeks_len < SERVE_PEEKS_MAX && end - at >= 6) {
 		bool set = memcmp(at, "set ", 4) == 0;
 
-		if (!set && memcmp(at, "get ", 4) != 0 && memcmp(at, "gets", 4) != 0)
+		if (!set && memcmp(at, "get ", 4) != 0 && memcmp(at, "gets", 4) != 0) {
+			if (*at == PROTO_BINARY_MAGIC)
+				peek_binary(serve, at, (uint32_t)(end - at));
 			return;
+		}
 		key = at + 4 + (at[4] == ' ');
 		key_end = proto_scan_token(key, end);
 		if (key_end == end || key_end == key || key_end - key > PROTO_KEY_MAX + 1)
@@ -155,11 +174,10 @@ serve_datagram(
 	enum serve_state state = SERVE_GO_ON;
 
 	*consumed = 0;
-	if (len == 0)
+	if (len == 0 || serve->config.auth)
 		return false;
 	serve_session_init(&session, serve);
-	if (bytes[0] != PROTO_BINARY_MAGIC)
-		session.phase = SERVE_PHASE_LINE;
+	session.phase = bytes[0] == PROTO_BINARY_MAGIC ? SERVE_PHASE_BINARY : SERVE_PHASE_LINE;
 	/* One message is one reply: there is nothing to wait for, the sink drops what grows too large. */
 	do {
 		call.room = INT64_MAX / 2;

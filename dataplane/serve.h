@@ -35,6 +35,18 @@ struct serve_counters {
 #undef SERVE_COUNTER
 };
 
+struct serve;
+struct serve_session;
+
+/* What is known of a login at once. */
+enum serve_login {
+	SERVE_LOGIN_REFUSED,
+	SERVE_LOGIN_GRANTED,
+	SERVE_LOGIN_PENDING, /* serve_auth_verdict() will say */
+};
+
+struct proto_credentials; /* dataplane/proto/sasl.h */
+
 /*
  * What requests may ask of the process around (stats, verbosity, ...). All are called on the worker's thread and
  * must not block.
@@ -50,6 +62,15 @@ struct serve_host {
 	void (*verbosity)(void *ctx, uint32_t level);
 	/* cache_memlimit, in bytes; negative errno on refusal. */
 	int (*memory_limit)(void *ctx, uint64_t bytes);
+	/*
+	 * Checks a login; only with serve_config.auth. The credentials are valid during the call. After PENDING one of
+	 * two ends it: the host calls serve_auth_verdict() and then serve_bytes() with what waits, or the session is
+	 * closed and auth_cancel() tells so.
+	 */
+	void *auth_ctx;
+	enum serve_login (*auth_begin)(
+	    void *auth_ctx, struct serve_session *session, const struct proto_credentials *credentials);
+	void (*auth_cancel)(void *auth_ctx, struct serve_session *session);
 };
 
 struct serve_config {
@@ -57,13 +78,11 @@ struct serve_config {
 	uint32_t item_max_bytes; /* as the store's */
 	uint32_t line_max_bytes; /* longest get line, default 1 MiB; other lines end at memcached's 2048 */
 	bool flush_enabled;      /* false: CLIENT_ERROR flush_all not allowed */
+	bool auth; /* nothing is served before a login; datagrams, which cannot log in, never are */
 };
 
-struct serve;
-struct serve_session;
-
-struct serve *serve_create(struct store *store, struct store_thread *thread, const struct serve_config *config,
-    const struct serve_host *host);
+struct serve *serve_create(struct store *store, struct store_thread *thread,
+    const struct serve_config *config, const struct serve_host *host);
 void serve_destroy(struct serve *serve);
 
 /* The time for all requests that follow, once a loop (the same value that store_quiesce() gets). */
@@ -73,11 +92,12 @@ const struct serve_counters *serve_counters(const struct serve *serve);
 
 /* One stream of requests, i.e. one TCP connection. NULL: no memory. Idle sessions hold only their own struct. */
 struct serve_session *serve_session_open(struct serve *serve);
-void serve_session_close(struct serve_session *session); /* gives everything back, an unfinished value included */
+void serve_session_close(
+    struct serve_session *session); /* gives everything back, an unfinished value included */
 
 enum serve_state {
 	SERVE_GO_ON,
-	SERVE_FULL,  /* the sink had no room: call again with the rest when it has */
+	SERVE_FULL, /* the sink had no room, or a login is pending: call again with the rest when that is over */
 	SERVE_CLOSE, /* end the stream after what was written to the sink (quit, protocol violation) */
 	SERVE_ABORT, /* the sink could not take a reply: the stream is out of step, reset it */
 };
@@ -87,8 +107,11 @@ enum serve_state {
  * what was not consumed (only with SERVE_FULL) must be given again, first, with more after it or not. A call with
  * len 0 goes on with a suspended reply.
  */
-enum serve_state serve_bytes(struct serve_session *session, const uint8_t *bytes, uint32_t len, struct serve_sink *sink,
-    uint32_t *consumed);
+enum serve_state serve_bytes(struct serve_session *session, const uint8_t *bytes, uint32_t len,
+    struct serve_sink *sink, uint32_t *consumed);
+
+/* How a pending login ended. The session answers with the next serve_bytes(). */
+void serve_auth_verdict(struct serve_session *session, bool granted);
 
 /* True while a request has begun and not ended (a partial line or value, or a suspended reply). */
 bool serve_session_busy(const struct serve_session *session);

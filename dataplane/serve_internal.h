@@ -7,6 +7,9 @@
  *   serve_update.c   storage commands, delete, incr, decr, touch, flush_all
  *   serve_meta.c     mg, ms, md, ma, me
  *   serve_admin.c    stats and the rest
+ *   serve_auth.c     logins
+ *
+ * and those of serve_binary.h for the binary protocol.
  *
  * Only included by those. Everything here belongs to one worker's thread.
  */
@@ -61,7 +64,23 @@ enum serve_phase {
 	SERVE_PHASE_VALUE,   /* the value goes into `fill` */
 	SERVE_PHASE_SWALLOW, /* the value is thrown away, then `verdict` is said */
 	SERVE_PHASE_KEYS,    /* a suspended multiget: keys are in the line buffer */
+	SERVE_PHASE_BINARY, /* at the start of a binary request, or inside its head if there is a line buffer */
+	SERVE_PHASE_BINARY_VALUE,
+	SERVE_PHASE_BINARY_SWALLOW,
+	SERVE_PHASE_LOGIN_LINE,  /* text, before the login */
+	SERVE_PHASE_LOGIN_BLOCK, /* user and password on their way */
+	SERVE_PHASE_LOGIN_WAIT,  /* for the verdict */
+	SERVE_PHASE_SASL_WAIT,   /* the same in the binary protocol */
 	SERVE_PHASE_CLOSED,
+};
+
+enum serve_auth {
+	SERVE_AUTH_DONE, /* logged in, or nobody has to */
+	SERVE_AUTH_NEEDED,
+	SERVE_AUTH_ASKED, /* SASL: the client was asked for its message */
+	SERVE_AUTH_PENDING,
+	SERVE_AUTH_GRANTED, /* the verdict is there, the answer not yet */
+	SERVE_AUTH_REFUSED,
 };
 
 /* What a meta command says about its item: the flags to return, in the order of the request. */
@@ -83,12 +102,17 @@ struct serve_session {
 	struct store_fill *fill;
 	struct serve_meta_tail *meta; /* of the ms whose value is on its way */
 	uint32_t missing;             /* bytes of the value's block still to come, its line end included */
-	uint32_t expires_s;           /* gat, suspended */
-	uint8_t phase;                /* enum serve_phase */
-	uint8_t command;              /* enum proto_command of the value or the multiget */
-	uint8_t verdict;              /* enum proto_reply after swallowing */
+	union {
+		uint32_t expires_s; /* gat, suspended */
+		uint32_t opaque;    /* binary: of the request whose value or verdict is on its way */
+	};
+	uint8_t phase;   /* enum serve_phase */
+	uint8_t command; /* enum proto_command of the value or the multiget; binary: the opcode */
+	uint8_t verdict; /* enum proto_reply after swallowing; binary: the status */
+	uint8_t auth;    /* enum serve_auth */
 	bool noreply;
 	bool bad_chunk;
+	bool cas_check; /* binary: the value counts as a cas */
 };
 _Static_assert(sizeof(struct serve_session) <= 64, "an idle session fits a cache line");
 
@@ -231,6 +255,9 @@ enum serve_state serve_value_begin(struct serve_call *call, const struct store_k
 void serve_value_done(struct serve_call *call, enum proto_command command, bool noreply,
     const struct serve_meta_tail *meta, enum store_status status, uint64_t cas);
 
+/* Counts how a compare-and-swap ended. */
+void serve_count_cas(struct serve_counters *counters, enum store_status status);
+
 /* The reply of a finished ms; in serve_meta.c. */
 void serve_meta_set_done(struct serve_call *call, const struct serve_meta_tail *meta, bool noreply,
     enum store_status status, uint64_t cas);
@@ -242,11 +269,17 @@ void serve_swallow(struct serve_call *call, uint32_t value_bytes, enum proto_rep
 struct serve_line *serve_line_get(struct serve *serve, uint32_t room);
 void serve_line_put(struct serve *serve, struct serve_line *line);
 
+/* Appends to the session's line buffer; false: no memory. Grows by doubling, so a long line costs linear time. */
+bool serve_line_append(struct serve_session *session, const uint8_t *bytes, uint32_t len);
+
 /* serve_session_open() without an allocation, for datagrams. */
 void serve_session_init(struct serve_session *session, struct serve *serve);
 void serve_session_clear(struct serve_session *session);
 
 /* One step of a session: a line, a piece of a value or of a suspended reply. */
 enum serve_state serve_session_step(struct serve_call *call);
+
+/* The same in the phases of the binary protocol; in serve_binary.c. */
+enum serve_state serve_binary_step(struct serve_call *call);
 
 #endif

@@ -9,6 +9,9 @@
 #include "dataplane/serve.h"
 #include "dataplane/serve_internal.h"
 
+#include "dataplane/proto/binary.h"
+#include "dataplane/serve_auth.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,9 +53,8 @@ serve_line_put(struct serve *serve, struct serve_line *line)
 	serve->spare_len++;
 }
 
-/* Appends to the session's line; false: no memory. Grows by doubling, so a long line costs linear time. */
-static bool
-line_append(struct serve_session *session, const uint8_t *bytes, uint32_t len)
+bool
+serve_line_append(struct serve_session *session, const uint8_t *bytes, uint32_t len)
 {
 	struct serve_line *line = session->line, *grown;
 	uint64_t need = (line != NULL ? line->len : 0) + (uint64_t)len;
@@ -214,7 +216,7 @@ step_split_line(struct serve_call *call, const uint8_t *feed)
 
 	if ((session->line != NULL ? session->line->len : 0) + (uint64_t)take >
 	        (uint64_t)call->serve->config.line_max_bytes ||
-	    !line_append(session, call->at, take)) {
+	    !serve_line_append(session, call->at, take)) {
 		call->serve->counters.protocol_closes++;
 		return SERVE_CLOSE;
 	}
@@ -254,6 +256,26 @@ step_line(struct serve_call *call)
 /* ---- the session
  * ----------------------------------------------------------------------------------------------- */
 
+/* By the first byte of the stream. */
+static void
+choose_protocol(struct serve_call *call)
+{
+	struct serve_session *session = call->session;
+
+	if (*call->at == PROTO_BINARY_MAGIC)
+		session->phase = SERVE_PHASE_BINARY;
+	else
+		session->phase = session->auth == SERVE_AUTH_DONE ? SERVE_PHASE_LINE : SERVE_PHASE_LOGIN_LINE;
+}
+
+/* Whether the session has something to say without being asked: a suspended reply, or a verdict. */
+static inline bool
+owes_reply(const struct serve_session *session)
+{
+	return session->phase == SERVE_PHASE_KEYS || session->phase == SERVE_PHASE_LOGIN_WAIT ||
+	       session->phase == SERVE_PHASE_SASL_WAIT;
+}
+
 enum serve_state
 serve_session_step(struct serve_call *call)
 {
@@ -261,12 +283,8 @@ serve_session_step(struct serve_call *call)
 
 	switch ((enum serve_phase)session->phase) {
 	case SERVE_PHASE_FIRST:
-		if (*call->at == PROTO_BINARY_MAGIC) {
-			call->serve->counters.protocol_closes++;
-			return SERVE_CLOSE;
-		}
-		session->phase = SERVE_PHASE_LINE;
-		return step_line(call);
+		choose_protocol(call);
+		return serve_session_step(call);
 	case SERVE_PHASE_LINE:
 		return step_line(call);
 	case SERVE_PHASE_VALUE:
@@ -275,6 +293,16 @@ serve_session_step(struct serve_call *call)
 		return step_swallow(call);
 	case SERVE_PHASE_KEYS:
 		return serve_get_resume(call);
+	case SERVE_PHASE_BINARY:
+	case SERVE_PHASE_BINARY_VALUE:
+	case SERVE_PHASE_BINARY_SWALLOW:
+		return serve_binary_step(call);
+	case SERVE_PHASE_LOGIN_LINE:
+	case SERVE_PHASE_LOGIN_BLOCK:
+		return serve_auth_login_step(call);
+	case SERVE_PHASE_LOGIN_WAIT:
+	case SERVE_PHASE_SASL_WAIT:
+		return serve_auth_resume(call);
 	case SERVE_PHASE_CLOSED:
 		break;
 	}
@@ -284,12 +312,17 @@ serve_session_step(struct serve_call *call)
 void
 serve_session_init(struct serve_session *session, struct serve *serve)
 {
-	*session = (struct serve_session){.serve = serve, .phase = SERVE_PHASE_FIRST};
+	*session = (struct serve_session){
+	    .serve = serve,
+	    .phase = SERVE_PHASE_FIRST,
+	    .auth = serve->config.auth ? SERVE_AUTH_NEEDED : SERVE_AUTH_DONE,
+	};
 }
 
 void
 serve_session_clear(struct serve_session *session)
 {
+	serve_auth_forget(session);
 	if (session->fill != NULL)
 		store_fill_abort(session->serve->thread, session->fill);
 	serve_line_put(session->serve, session->line);
@@ -322,8 +355,11 @@ serve_session_close(struct serve_session *session)
 bool
 serve_session_busy(const struct serve_session *session)
 {
-	return session->line != NULL || session->phase == SERVE_PHASE_VALUE ||
-	       session->phase == SERVE_PHASE_SWALLOW || session->phase == SERVE_PHASE_KEYS;
+	if (session->line != NULL || owes_reply(session))
+		return true;
+	return session->phase == SERVE_PHASE_VALUE || session->phase == SERVE_PHASE_SWALLOW ||
+	       session->phase == SERVE_PHASE_BINARY_VALUE || session->phase == SERVE_PHASE_BINARY_SWALLOW ||
+	       session->phase == SERVE_PHASE_LOGIN_BLOCK;
 }
 
 enum serve_state
@@ -334,7 +370,7 @@ serve_bytes(struct serve_session *session, const uint8_t *bytes, uint32_t len, s
 	    .serve = session->serve, .session = session, .sink = sink, .at = bytes, .end = bytes + len};
 	enum serve_state state = session->phase != SERVE_PHASE_CLOSED ? SERVE_GO_ON : SERVE_CLOSE;
 
-	while (call.at < call.end || session->phase == SERVE_PHASE_KEYS) {
+	while (call.at < call.end || owes_reply(session)) {
 		if (!serve_out_ready(&call)) {
 			state = SERVE_FULL;
 			break;

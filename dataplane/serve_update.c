@@ -10,8 +10,8 @@
 /* ---- storage commands
  * ------------------------------------------------------------------------------------------ */
 
-static void
-count_cas(struct serve_counters *counters, enum store_status status)
+void
+serve_count_cas(struct serve_counters *counters, enum store_status status)
 {
 	counters->cas_hits += status == STORE_OK || status == STORE_STALE;
 	counters->cas_misses += status == STORE_NOT_FOUND;
@@ -47,7 +47,7 @@ serve_value_done(struct serve_call *call, enum proto_command command, bool norep
 	struct serve_counters *counters = &call->serve->counters;
 
 	if (command == PROTO_CAS)
-		count_cas(counters, status);
+		serve_count_cas(counters, status);
 	if (meta != NULL)
 		serve_meta_set_done(call, meta, noreply, status, cas);
 	else

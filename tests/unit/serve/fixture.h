@@ -7,6 +7,7 @@
 #ifndef WIRECACHE_TESTS_SERVE_FIXTURE_H
 #define WIRECACHE_TESTS_SERVE_FIXTURE_H
 
+#include "dataplane/proto/sasl.h"
 #include "dataplane/serve.h"
 
 #include <setjmp.h>
@@ -37,6 +38,10 @@ struct fixture {
 	enum serve_state state;
 	uint32_t verbosity;
 	uint64_t memory_limit;
+	enum serve_login login;           /* what is said of a login at once */
+	struct serve_session *logging_in; /* whose verdict is pending */
+	unsigned logins, cancels;
+	char user[PROTO_USER_MAX + 1], password[PROTO_PASSWORD_MAX + 1]; /* of the last one */
 };
 
 static inline void
@@ -128,6 +133,32 @@ fixture_memory_limit(void *ctx, uint64_t bytes)
 	return bytes > 1ull << 40 ? -1 : 0;
 }
 
+static inline enum serve_login
+fixture_auth_begin(void *ctx, struct serve_session *session, const struct proto_credentials *credentials)
+{
+	struct fixture *f = ctx;
+
+	assert_null(f->logging_in);
+	f->logins++;
+	memcpy(f->user, credentials->user, credentials->user_len);
+	f->user[credentials->user_len] = '\0';
+	memcpy(f->password, credentials->password, credentials->password_len);
+	f->password[credentials->password_len] = '\0';
+	if (f->login == SERVE_LOGIN_PENDING)
+		f->logging_in = session;
+	return f->login;
+}
+
+static inline void
+fixture_auth_cancel(void *ctx, struct serve_session *session)
+{
+	struct fixture *f = ctx;
+
+	assert_ptr_equal(f->logging_in, session);
+	f->logging_in = NULL;
+	f->cancels++;
+}
+
 static inline void
 fixture_advance(struct fixture *f, uint32_t seconds)
 {
@@ -136,17 +167,20 @@ fixture_advance(struct fixture *f, uint32_t seconds)
 	serve_tick(f->serve, f->now_s);
 }
 
-/* A fixture with a store of that many MiB. */
+/* A fixture with a store of that many MiB; auth: clients have to log in. */
 static inline struct fixture *
-fixture_open(size_t memory_mib)
+fixture_open_auth(size_t memory_mib, bool auth)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct serve_config config = {
-	    .version = "1.6.45-test", .item_max_bytes = 1 << 20, .flush_enabled = true};
+	    .version = "1.6.45-test", .item_max_bytes = 1 << 20, .flush_enabled = true, .auth = auth};
 	struct serve_host host = {.ctx = f,
 	    .stats = fixture_stats,
 	    .verbosity = fixture_verbosity,
-	    .memory_limit = fixture_memory_limit};
+	    .memory_limit = fixture_memory_limit,
+	    .auth_ctx = f,
+	    .auth_begin = fixture_auth_begin,
+	    .auth_cancel = fixture_auth_cancel};
 	struct store_config store_config;
 	char error[STORE_ERROR_MAX];
 
@@ -168,6 +202,12 @@ fixture_open(size_t memory_mib)
 	f->session = serve_session_open(f->serve);
 	assert_non_null(f->session);
 	return f;
+}
+
+static inline struct fixture *
+fixture_open(size_t memory_mib)
+{
+	return fixture_open_auth(memory_mib, false);
 }
 
 static inline void

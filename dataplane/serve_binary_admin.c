@@ -1,0 +1,114 @@
+/*
+ * What the binary protocol asks about the server rather than its items: stat, version, noop, quit, flush.
+ */
+#include "dataplane/serve_binary.h"
+
+#define STAT_NAME_MAX  (SERVE_RESERVE_MAX / 4)
+#define STAT_VALUE_MAX (SERVE_RESERVE_MAX / 2)
+
+struct stat_answer {
+	struct serve_call *call;
+	const struct proto_binary *request;
+};
+
+/* One figure is one packet: its name is the key. */
+static void
+emit_stat(void *ctx, const char *name, const char *value)
+{
+	const struct stat_answer *answer = ctx;
+	const struct proto_binary *request = answer->request;
+	struct proto_binary_reply reply = {
+	    .status = PROTO_BINARY_OK,
+	    .key_len = (uint32_t)strnlen(name, STAT_NAME_MAX),
+	    .value_bytes = (uint32_t)strnlen(value, STAT_VALUE_MAX),
+	};
+	uint32_t len = PROTO_BINARY_HEADER_BYTES + reply.key_len + reply.value_bytes;
+	uint8_t *to = serve_out_reserve(answer->call, len);
+
+	if (to == NULL)
+		return;
+	to = proto_put_binary_header(to, request->opcode, request->opaque, &reply);
+	memcpy(to, name, reply.key_len);
+	memcpy(to + reply.key_len, value, reply.value_bytes);
+	serve_out_commit(answer->call, len);
+}
+
+static bool
+key_is(const struct proto_binary *request, const char *word)
+{
+	return request->key_len == strlen(word) && memcmp(request->key, word, request->key_len) == 0;
+}
+
+/* The groups of the text protocol's stats. There is no prefix detail and no dump, so these are not found. */
+static bool
+emit_group(struct stat_answer *answer)
+{
+	const struct serve_host *host = &answer->call->serve->host;
+	const struct proto_binary *request = answer->request;
+
+	if (key_is(request, "items") || key_is(request, "slabs"))
+		return true;
+	if (key_is(request, "sizes")) {
+		emit_stat(answer, "sizes_status", "disabled");
+		return true;
+	}
+	return host->stats != NULL &&
+	       host->stats(host->ctx, (const char *)request->key, request->key_len, emit_stat, answer);
+}
+
+enum serve_state
+serve_binary_stat(struct serve_call *call, const struct proto_binary *request)
+{
+	struct stat_answer answer = {call, request};
+
+	if (emit_group(&answer))
+		serve_binary_done(call, request, 0);
+	else
+		serve_binary_status(call, request->opcode, request->opaque, PROTO_BINARY_NOT_FOUND);
+	return SERVE_GO_ON;
+}
+
+enum serve_state
+serve_binary_version(struct serve_call *call, const struct proto_binary *request)
+{
+	const struct serve *serve = call->serve;
+
+	serve_binary_body(call, request, PROTO_BINARY_OK, serve->config.version, serve->version_len);
+	return SERVE_GO_ON;
+}
+
+enum serve_state
+serve_binary_noop(struct serve_call *call, const struct proto_binary *request)
+{
+	serve_binary_done(call, request, 0);
+	return SERVE_GO_ON;
+}
+
+enum serve_state
+serve_binary_quit(struct serve_call *call, const struct proto_binary *request)
+{
+	if (!request->quiet)
+		serve_binary_done(call, request, 0);
+	return SERVE_CLOSE;
+}
+
+enum serve_state
+serve_binary_flush(struct serve_call *call, const struct proto_binary *request)
+{
+	struct serve *serve = call->serve;
+	uint32_t at_s = serve->now_s;
+
+	serve->counters.cmd_flush++;
+	if (!serve->config.flush_enabled) {
+		serve_binary_status(call, request->opcode, request->opaque, PROTO_BINARY_AUTH);
+		return SERVE_GO_ON;
+	}
+	if (request->expiration != 0)
+		at_s = serve_binary_expiry(serve, request->expiration);
+	/* A moment in the past flushes nothing: everything here is younger. */
+	if (at_s >= serve->now_s)
+		store_flush_all(serve->thread, at_s);
+	if (!request->quiet)
+		serve_binary_done(call, request, 0);
+	return SERVE_GO_ON;
+}
