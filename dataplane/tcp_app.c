@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #define CONTEXT_PEER_CLOSED ((uintptr_t)1)
+#define CONTEXT_IGNORE      ((uintptr_t)2)
+#define CONTEXT_BITS        (CONTEXT_PEER_CLOSED | CONTEXT_IGNORE)
 
 /* Values from this size on leave from where they lie: below it a copy is cheaper than a pin and its release.
  */
@@ -26,13 +28,19 @@ struct tcp_sink {
 static struct serve_session *
 context_session(void *context)
 {
-	return (struct serve_session *)((uintptr_t)context & ~CONTEXT_PEER_CLOSED);
+	return (struct serve_session *)((uintptr_t)context & ~CONTEXT_BITS);
 }
 
 static bool
-context_peer_closed(void *context)
+context_has(void *context, uintptr_t bit)
 {
-	return ((uintptr_t)context & CONTEXT_PEER_CLOSED) != 0;
+	return ((uintptr_t)context & bit) != 0;
+}
+
+static void
+context_add(struct tcp_conn *conn, uintptr_t bit)
+{
+	tcp_set_context(conn, (void *)((uintptr_t)tcp_context(conn) | bit));
 }
 
 /* ---- the sink --------------------------------------------------------------------------------- */
@@ -200,15 +208,14 @@ app_accepted(void *app, struct tcp_conn *conn, bool *refuse)
 	unsigned open = atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
 
 	worker->counters.connections_accepted++;
-	if (unlikely(open >= shared->config->connections_max)) {
-		worker->counters.connections_refused++;
-		/* Nothing to do if it fails: the connection closes all the same. */
-		if (tcp_send(conn, too_many_connections, sizeof(too_many_connections) - 1) == 0)
-			tcp_close(conn);
-		else
-			tcp_abort(conn);
-	}
-	return NULL;
+	if (likely(open < shared->config->connections_max))
+		return NULL;
+	worker->counters.connections_refused++;
+	if (tcp_send(conn, too_many_connections, sizeof(too_many_connections) - 1) == 0)
+		tcp_close(conn);
+	else
+		tcp_abort(conn);
+	return (void *)CONTEXT_IGNORE;
 }
 
 /* Feeds a session and acts on how it ended. Returns what was consumed; *full: the reply waits for room. */
@@ -228,6 +235,7 @@ feed(struct worker *worker, struct tcp_conn *conn, struct serve_session *session
 		worker->counters.bytes_read += consumed;
 		return consumed;
 	case SERVE_CLOSE:
+		context_add(conn, CONTEXT_IGNORE);
 		tcp_close(conn);
 		break;
 	case SERVE_ABORT:
@@ -246,6 +254,8 @@ app_received(void *app, struct tcp_conn *conn, void *context, const uint8_t *byt
 	struct serve_session *session = context_session(context);
 	bool full;
 
+	if (unlikely(context_has(context, CONTEXT_IGNORE)))
+		return len;
 	if (unlikely(!session)) {
 		session = serve_session_open(worker->serve);
 		if (!session) {
@@ -267,7 +277,7 @@ finish_reply(struct worker *worker, struct tcp_conn *conn, struct serve_session 
 {
 	bool full = false;
 
-	if (session && serve_session_busy(session))
+	if (session && !context_has(tcp_context(conn), CONTEXT_IGNORE) && serve_session_busy(session))
 		feed(worker, conn, session, NULL, 0, &full);
 	return !full;
 }
@@ -279,7 +289,7 @@ app_peer_closed(void *app, struct tcp_conn *conn, void *context)
 	if (finish_reply(app, conn, context_session(context)))
 		tcp_close(conn);
 	else
-		tcp_set_context(conn, (void *)((uintptr_t)context | CONTEXT_PEER_CLOSED));
+		context_add(conn, CONTEXT_PEER_CLOSED);
 }
 
 static void
@@ -287,7 +297,7 @@ app_writable(void *app, struct tcp_conn *conn, void *context)
 {
 	if (!finish_reply(app, conn, context_session(context)))
 		return;
-	if (context_peer_closed(context))
+	if (context_has(context, CONTEXT_PEER_CLOSED))
 		tcp_close(conn);
 	else
 		tcp_resume(conn);
