@@ -238,8 +238,8 @@ dataplane_start(const struct dataplane_config *config, const char *program, cons
 		return -ENOMEM;
 	}
 	dataplane->config = *config;
-	snprintf(dataplane->version, sizeof(dataplane->version), "%s-wirecache-%s", PROTO_MEMCACHED_VERSION,
-	    version);
+	snprintf(dataplane->version, sizeof(dataplane->version), "%s-wirecache-%.*s", PROTO_MEMCACHED_VERSION,
+	    (int)strcspn(version, "-"), version);
 	dataplane->shared.version = dataplane->version;
 	eal_log_begin(dataplane);
 	rc = start_steps(dataplane, program, error);

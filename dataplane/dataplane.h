@@ -82,8 +82,8 @@ struct dataplane;
 
 /*
  * Takes ports and memory, starts the workers. program: argv[0]. log: where the EAL writes (its own lines).
- * version: ours; on the wire it follows the version of memcached whose protocol this is, since clients read numbers
- * there. May be called once in a process (an EAL limit).
+ * version: ours; on the wire its release, up to a dash, follows the version of memcached whose protocol this is, since
+ * clients read numbers there. May be called once in a process (an EAL limit).
  */
 int dataplane_start(const struct dataplane_config *config, const char *program, const char *version,
     struct dataplane **out, char error[DATAPLANE_ERROR_MAX]);

@@ -19,6 +19,9 @@ struct figures_counters {
 	struct worker_counters worker;
 };
 
+/* libmemcached (1.1.4) copies the version of `stats` into 24 bytes, its end included, without looking. */
+#define DATAPLANE_WIRE_VERSION_MAX 24
+
 struct dataplane {
 	struct dataplane_config config;
 	struct worker_shared shared;
@@ -30,8 +33,8 @@ struct dataplane {
 	bool eal_started;
 	bool eal_hugepages;
 	bool launched;
-	int cpus[DATAPLANE_WORKERS_MAX];      /* of the workers */
-	char version[2 * DATAPLANE_NAME_MAX]; /* as on the wire */
+	int cpus[DATAPLANE_WORKERS_MAX];          /* of the workers */
+	char version[DATAPLANE_WIRE_VERSION_MAX]; /* as on the wire */
 	char runtime_dir[DATAPLANE_DEVICE_MAX];
 	FILE *log_stream; /* DPDK's messages while it starts */
 	char *log_text;
