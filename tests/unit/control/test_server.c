@@ -407,7 +407,7 @@ watched_descriptor_is_called_back(void **state)
 static void
 wire_message_survives_the_round_trip(void **state)
 {
-	size_t bytes;
+	size_t bytes = 0;
 	json_t *sent =
 	    json_pack("{s:[s,s], s:s}", "command", "config", "check", "text", "[a]\nb = \"\\\xc3\xa4\"\n");
 	char *line = wire_encode(json_incref(sent), &bytes);
