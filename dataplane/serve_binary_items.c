@@ -216,10 +216,12 @@ serve_binary_delta(struct serve_call *call, const struct proto_binary *request)
 	struct serve *serve = call->serve;
 	struct store_key key = request_key(serve, request);
 	bool decrement = request->command == PROTO_BINARY_DECR;
+	struct store_change change = {
+	    .decrement = decrement, .amount = request->delta, .cas = request->cas};
 	enum proto_binary_status said = PROTO_BINARY_OK;
 	uint64_t number = request->initial, cas = 0;
 
-	switch (store_delta(serve->thread, &key, decrement, request->delta, request->cas, &number, &cas)) {
+	switch (store_delta(serve->thread, &key, &change, &number, &cas)) {
 	case STORE_OK:
 		*(decrement ? &serve->counters.decr_hits : &serve->counters.incr_hits) += 1;
 		break;

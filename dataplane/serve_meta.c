@@ -434,7 +434,8 @@ meta_delete(struct serve_call *call, const struct proto_request *request, const 
 		cas = 0;
 	}
 	if (has(request, 'I'))
-		return store_invalidate(thread, key, cas, has(request, 'T') ? &expires_s : NULL);
+		return store_invalidate(thread, key, cas, has(request, 'E') ? request->meta.cas_new : 0,
+		    has(request, 'T') ? &expires_s : NULL);
 	return store_delete(thread, key, cas);
 }
 
@@ -510,14 +511,17 @@ apply_delta(struct serve_call *call, const struct proto_request *request, const 
 	    .expires_s = ttl_expiry(call, request->meta.vivify_ttl),
 	    .cas_set = has(request, 'E') && request->meta.cas_new != 0,
 	    .cas_new = request->meta.cas_new};
+	struct store_change change = {.decrement = decrement,
+	    .amount = request->meta.delta,
+	    .cas = request->meta.cas,
+	    .cas_given = has(request, 'E') ? request->meta.cas_new : 0};
 	enum store_status status;
 	uint8_t digits[20];
 	uint32_t len;
 
 	/* Somebody may create the number between our miss and our add. */
 	for (unsigned round = 0;; round++) {
-		status =
-		    store_delta(thread, key, decrement, request->meta.delta, request->meta.cas, number, cas);
+		status = store_delta(thread, key, &change, number, cas);
 		if (status != STORE_NOT_FOUND || !has(request, 'N') || round == RACE_ROUNDS)
 			return status;
 		len = (uint32_t)(proto_put_u64(digits, request->meta.initial) - digits);

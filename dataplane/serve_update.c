@@ -185,10 +185,11 @@ serve_cmd_delta(struct serve_call *call, const struct proto_request *request)
 	struct serve_counters *counters = &call->serve->counters;
 	struct store_key key = serve_token_key(call->serve, &request->key);
 	bool decrement = request->command == PROTO_DECR;
-	uint64_t number = 0, cas;
+	struct store_change change = {.decrement = decrement, .amount = request->delta};
+	uint64_t number = 0;
 	enum store_status status;
 
-	status = store_delta(call->serve->thread, &key, decrement, request->delta, 0, &number, &cas);
+	status = store_delta(call->serve->thread, &key, &change, &number, NULL);
 	switch (status) {
 	case STORE_OK:
 		*(decrement ? &counters->decr_hits : &counters->incr_hits) += 1;

@@ -63,9 +63,7 @@ number_format(uint64_t number, uint8_t digits[DIGITS_MAX])
 }
 
 struct delta {
-	bool decrement;
-	uint64_t amount;
-	uint64_t cas;
+	struct store_change change;
 	uint64_t result; /* out */
 };
 
@@ -75,14 +73,16 @@ delta_apply(const struct store *store, struct delta *delta, const struct item *i
 {
 	uint64_t number;
 
-	if (delta->cas && delta->cas != item_visible_cas(store, item, meta))
+	const struct store_change *change = &delta->change;
+
+	if (change->cas && change->cas != item_visible_cas(store, item, meta))
 		return STORE_EXISTS;
 	if (meta & ITEM_CHUNKED || !number_parse(item_value(item, meta), item_value_len(item), &number))
 		return STORE_NON_NUMERIC;
-	if (!delta->decrement)
-		delta->result = number + delta->amount;
+	if (!change->decrement)
+		delta->result = number + change->amount;
 	else
-		delta->result = number > delta->amount ? number - delta->amount : 0;
+		delta->result = number > change->amount ? number - change->amount : 0;
 	return STORE_OK;
 }
 
@@ -143,26 +143,28 @@ delta_once(
 		return status;
 	uint32_t len = delta_length(delta->result, item_value_len(hit.item), digits, &digits_len);
 	struct store_write write = {.client_flags = item_client_flags(hit.item, meta),
-	    .expires_s = expires_of(thread->store, hit.item)};
+	    .expires_s = expires_of(thread->store, hit.item),
+	    .cas_set = delta->change.cas_given != 0,
+	    .cas_new = delta->change.cas_given};
 	if (!draft_begin(thread, &draft, key, &write, len, 0, OPENS))
 		return STORE_NO_MEMORY;
 	return delta_publish(thread, key, delta, &draft, len, write.client_flags, publish);
 }
 
 enum store_status
-store_delta(struct store_thread *thread, const struct store_key *key, bool decrement, uint64_t delta,
-    uint64_t cas, uint64_t *result, uint64_t *cas_new)
+store_delta(struct store_thread *thread, const struct store_key *key, const struct store_change *change,
+    uint64_t *result, uint64_t *cas_new)
 {
-	struct delta change = {.decrement = decrement, .amount = delta, .cas = cas};
+	struct delta delta = {.change = *change};
 	struct publish publish;
 	enum store_status status;
 
 	do /* lock-free: who goes again lost to a write that got through */
-		status = delta_once(thread, key, &change, &publish);
+		status = delta_once(thread, key, &delta, &publish);
 	while (publish.again);
 	if (status != STORE_OK)
 		return status;
-	*result = change.result;
+	*result = delta.result;
 	if (cas_new)
 		*cas_new = publish.cas;
 	return STORE_OK;

@@ -143,21 +143,24 @@ decide_write(const struct store *store, const struct store_write *write, const s
 
 /* Flags and expiry that a derived or stale item keeps from the one it replaces. */
 static void
-inherit(struct draft *draft, const struct item *old, enum draft_kind kind, enum store_status status)
+inherit(struct draft *draft, const struct item *old, const struct publish *publish, enum store_status status)
 {
+	enum draft_kind kind = publish->kind;
 	uint64_t meta = item_meta(draft->item);
 	uint64_t from = item_meta(old);
 
-	if (kind == DRAFT_APPENDED)
-		meta |= from & STORE_ITEM_KEY_BINARY;
-	else if (kind == DRAFT_COUNTED)
-		meta |= from & ITEM_PUBLIC_FLAGS;
+	if (kind == DRAFT_COUNTED)
+		/* memcached rewrites a number of the same length in place; a longer one is a new item there. */
+		meta |= item_value_len(draft->item) == item_value_len(old) ? from & ITEM_PUBLIC_FLAGS : 0;
+	else if (kind == DRAFT_INVALIDATED)
+		meta |= STORE_ITEM_STALE | (from & (STORE_ITEM_FETCHED | STORE_ITEM_KEY_BINARY));
 	else if (status == STORE_STALE)
 		meta |= STORE_ITEM_STALE | (from & STORE_ITEM_TOKEN_SENT);
-	else
+	else if (kind != DRAFT_APPENDED)
 		return;
 	atomic_store_explicit(&draft->item->meta, meta, memory_order_relaxed);
-	item_expiry_set(draft->item, item_expiry(old));
+	if (!publish->expires_set)
+		item_expiry_set(draft->item, item_expiry(old));
 }
 
 /* Under the bucket's lock. hit: what the slot holds now, alive or not; NULL for a new key. False: no free
@@ -218,7 +221,7 @@ publish_try(struct store_thread *thread, struct draft *draft, const struct store
 	}
 	if (tried == TRY_DONE && (*status == STORE_OK || *status == STORE_STALE)) {
 		if (old)
-			inherit(draft, old, publish->kind, *status);
+			inherit(draft, old, publish, *status);
 		swung = swing(thread, draft, &cursor, found ? &hit : NULL, publish);
 		if (!swung)
 			tried = TRY_INDEX_FULL;

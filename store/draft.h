@@ -38,14 +38,15 @@ struct chunk_list *draft_chunks(const struct draft *draft);
 void draft_abort(struct store_thread *thread, struct draft *draft);
 
 /*
- * How a draft relates to the item it may replace. The last two were made from the item `from` and hold only
+ * How a draft relates to the item it may replace. The last three were made from the item `from` and hold only
  * while that is still the one in the index, with the same sequence; expiry and what else they keep is taken
  * over at publishing.
  */
 enum draft_kind {
-	DRAFT_WRITE,    /* store_write's mode decides */
-	DRAFT_APPENDED, /* append, prepend */
-	DRAFT_COUNTED,  /* incr, decr */
+	DRAFT_WRITE,       /* store_write's mode decides */
+	DRAFT_APPENDED,    /* append, prepend */
+	DRAFT_COUNTED,     /* incr, decr */
+	DRAFT_INVALIDATED, /* the same value, stale, under a CAS that the client gave */
 };
 
 struct publish {
@@ -53,9 +54,10 @@ struct publish {
 	const struct store_write *write;
 	const struct item *from;
 	uint64_t from_sequence;
-	uint64_t cas; /* out */
-	bool held;    /* the draft's segment is held for the time of publishing */
-	bool again;   /* out: another thread was first, derive anew; the draft was given back */
+	uint64_t cas;     /* out */
+	bool expires_set; /* the draft's expiry stands; else a derived item takes over the old one's */
+	bool held;        /* the draft's segment is held for the time of publishing */
+	bool again;       /* out: another thread was first, derive anew; the draft was given back */
 };
 
 /* Publishes or gives back. STORE_NO_MEMORY: no room in the index. */

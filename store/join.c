@@ -67,7 +67,7 @@ join_publish(struct store_thread *thread, const struct join *join, const struct 
 	struct store_write write = *join->write;
 
 	write.client_flags = planned->client_flags;
-	write.key_binary = false; /* the old item's mark is taken over */
+	write.key_binary = false; /* as in memcached, what is joined forgets how its key was given */
 	struct store_fill *fill = fill_begin(thread, join->key, &write, planned->value_bytes + join->len);
 	if (!fill)
 		return STORE_NO_MEMORY;
@@ -86,7 +86,8 @@ join_once(struct store_thread *thread, const struct join *join, struct publish *
 	struct index_hit hit;
 	struct store_view old;
 
-	*publish = (struct publish){.kind = DRAFT_APPENDED, .write = join->write};
+	*publish =
+	    (struct publish){.kind = join->kind, .write = join->write, .expires_set = join->expires_set};
 	if (!ops_find(thread, join->key, &hit))
 		return STORE_NOT_FOUND;
 	read_view(thread, partition_of(thread->store, join->key->hash), hit.item, item_meta(hit.item), &old);
@@ -107,5 +108,7 @@ join_put(struct store_thread *thread, const struct join *join, uint64_t *cas)
 	do /* lock-free: who goes again lost to a write that got through */
 		status = join_once(thread, join, &publish);
 	while (publish.again);
+	if (join->kind == DRAFT_INVALIDATED)
+		return status;
 	return ops_stored(thread, status, &publish, cas);
 }

@@ -1,5 +1,6 @@
 /*
- * append and prepend: a new item made of the old one's value and new bytes.
+ * append and prepend: a new item made of the old one's value and new bytes. Also the way to a new item of the same
+ * value, when one must change that has no room for its change in place.
  */
 #ifndef WIRECACHE_STORE_JOIN_H
 #define WIRECACHE_STORE_JOIN_H
@@ -12,6 +13,8 @@ struct join {
 	const uint8_t *bytes;            /* the new bytes at hand, or NULL: */
 	const struct store_fill *source; /* a complete fill that holds them */
 	uint32_t len;
+	enum draft_kind kind; /* DRAFT_APPENDED, or DRAFT_INVALIDATED with no new bytes */
+	bool expires_set;     /* write's expiry replaces the old item's */
 };
 
 /*

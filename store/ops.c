@@ -103,7 +103,8 @@ store_put(struct store_thread *thread, const struct store_key *key, const struct
 	}
 	if (!mode_joins(write->mode))
 		return put_whole(thread, key, write, value, value_bytes, cas);
-	struct join join = {.key = key, .write = write, .bytes = value, .len = value_bytes};
+	struct join join = {
+	    .kind = DRAFT_APPENDED, .key = key, .write = write, .bytes = value, .len = value_bytes};
 	enum store_status status = join_put(thread, &join, cas);
 	while (status == STORE_NOT_FOUND && write->vivify) {
 		status = put_whole(thread, key, write, value, value_bytes, cas);
@@ -143,8 +144,11 @@ store_fill_commit(struct store_thread *thread, struct store_fill *fill, uint64_t
 	assert(fill->taken == fill->value_bytes);
 	if (fill->failed || !mode_joins(fill->write.mode))
 		return commit_whole(thread, fill, cas);
-	struct join join = {
-	    .key = &fill->key, .write = &fill->write, .source = fill, .len = fill->value_bytes};
+	struct join join = {.kind = DRAFT_APPENDED,
+	    .key = &fill->key,
+	    .write = &fill->write,
+	    .source = fill,
+	    .len = fill->value_bytes};
 	enum store_status status = join_put(thread, &join, cas);
 	if (status == STORE_NOT_FOUND && fill->write.vivify)
 		return commit_whole(thread, fill, cas);
@@ -207,9 +211,10 @@ store_touch(
 	return STORE_OK;
 }
 
-/* Under the lock: a new sequence and more flags, while readers may be setting FETCHED. */
+/* Under the lock: a new sequence and more flags, while readers may be setting FETCHED. cas_given: 0 for none. */
 static void
-meta_raise(struct store_thread *thread, struct item *item, uint32_t flags_set, uint32_t flags_clear)
+meta_raise(struct store_thread *thread, struct item *item, uint32_t flags_set, uint32_t flags_clear,
+    uint64_t cas_given)
 {
 	uint64_t seen = item_meta(item);
 	uint64_t sequence = sequence_next(thread, meta_sequence(seen));
@@ -221,12 +226,32 @@ meta_raise(struct store_thread *thread, struct item *item, uint32_t flags_set, u
 	} while (!atomic_compare_exchange_weak_explicit(
 	    &item->meta, &seen, raised, memory_order_relaxed, memory_order_relaxed));
 	if (seen & ITEM_EXT_CAS)
-		item_ext_cas_set(item, sequence);
+		item_ext_cas_set(item, cas_given ? cas_given : sequence);
+}
+
+/* The item has no room for a CAS that a client gives: another one takes its place. */
+static enum store_status
+invalidate_copy(struct store_thread *thread, const struct store_key *key, uint64_t cas, uint64_t cas_given,
+    const uint32_t *expires_s)
+{
+	struct store_write write = {.mode = STORE_APPEND,
+	    .cas = cas,
+	    .cas_check = cas != 0,
+	    .cas_set = true,
+	    .cas_new = cas_given,
+	    .expires_s = expires_s ? *expires_s : STORE_EXPTIME_NEVER};
+	struct join join = {.kind = DRAFT_INVALIDATED,
+	    .key = key,
+	    .write = &write,
+	    .bytes = (const uint8_t *)"",
+	    .expires_set = expires_s != NULL};
+
+	return join_put(thread, &join, NULL);
 }
 
 enum store_status
-store_invalidate(
-    struct store_thread *thread, const struct store_key *key, uint64_t cas, const uint32_t *expires_s)
+store_invalidate(struct store_thread *thread, const struct store_key *key, uint64_t cas, uint64_t cas_given,
+    const uint32_t *expires_s)
 {
 	struct index_cursor cursor;
 	struct index_hit hit;
@@ -237,12 +262,16 @@ store_invalidate(
 		index_unlock(&cursor);
 		return STORE_EXISTS;
 	}
+	if (cas_given && !(item_meta(hit.item) & ITEM_EXT_CAS)) {
+		index_unlock(&cursor);
+		return invalidate_copy(thread, key, cas, cas_given, expires_s);
+	}
 	if (expires_s) {
 		uint32_t expiry = expiry_of(thread->store, *expires_s);
 		alloc_note_expiry(cursor.part, hit.item, expiry);
 		item_expiry_set(hit.item, expiry);
 	}
-	meta_raise(thread, hit.item, STORE_ITEM_STALE, STORE_ITEM_TOKEN_SENT);
+	meta_raise(thread, hit.item, STORE_ITEM_STALE, STORE_ITEM_TOKEN_SENT, cas_given);
 	index_unlock(&cursor);
 	return STORE_OK;
 }

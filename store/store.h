@@ -26,23 +26,25 @@
 struct store;
 struct store_thread;
 
-#define STORE_KEY_MAX      250u
-#define STORE_NODES_MAX    8u
-#define STORE_THREADS_MAX  64u
-#define STORE_ERROR_MAX    256u
+#define STORE_KEY_MAX       250u
+#define STORE_NODES_MAX     8u
+#define STORE_THREADS_MAX   64u
+#define STORE_ERROR_MAX     256u
 #define STORE_EXPTIME_NEVER 0u
 
 struct store_config {
-	size_t memory_bytes;     /* everything: index and segments, summed over the nodes; at least 8 MiB */
-	uint32_t item_max_bytes; /* largest item, key and header counted as memcached counts them; 1 MiB by default */
-	uint32_t threads_max;    /* handles that may be registered, <= STORE_THREADS_MAX */
-	int nodes[STORE_NODES_MAX]; /* NUMA nodes that get a partition each; -1: wherever the kernel puts it */
-	unsigned nodes_len;         /* 0 means one partition without binding */
-	bool hugepages;          /* try hugepages first; falls back to normal pages and says so in store_info */
-	bool evict;              /* false: a full store answers STORE_NO_MEMORY instead of evicting */
-	bool cas;                /* false: store_view.cas is 0 */
-	uint8_t hash_key[16];    /* secret of the keyed hash; the caller fills it with random bytes */
-	uint32_t now_s;          /* Unix time at creation */
+	size_t memory_bytes; /* everything: index and segments, summed over the nodes; at least 8 MiB */
+	uint32_t
+	    item_max_bytes; /* largest item, key and header counted as memcached counts them; 1 MiB by default */
+	uint32_t threads_max; /* handles that may be registered, <= STORE_THREADS_MAX */
+	int nodes
+	    [STORE_NODES_MAX]; /* NUMA nodes that get a partition each; -1: wherever the kernel puts it */
+	unsigned nodes_len;    /* 0 means one partition without binding */
+	bool hugepages;        /* try hugepages first; falls back to normal pages and says so in store_info */
+	bool evict;            /* false: a full store answers STORE_NO_MEMORY instead of evicting */
+	bool cas;              /* false: store_view.cas is 0 */
+	uint8_t hash_key[16];  /* secret of the keyed hash; the caller fills it with random bytes */
+	uint32_t now_s;        /* Unix time at creation */
 };
 
 /* Fills in the defaults that README documents; hash_key stays zero. */
@@ -88,7 +90,8 @@ uint64_t store_hash(const struct store *store, const void *key, size_t len);
 static inline struct store_key
 store_key_make(const struct store *store, const void *key, uint32_t len)
 {
-	struct store_key made = {.bytes = (const uint8_t *)key, .len = len, .hash = store_hash(store, key, len)};
+	struct store_key made = {
+	    .bytes = (const uint8_t *)key, .len = len, .hash = store_hash(store, key, len)};
 	return made;
 }
 
@@ -103,10 +106,10 @@ void store_prefetch_item(const struct store *store, uint64_t hash);
 
 enum store_status {
 	STORE_OK,
-	STORE_NOT_FOUND,  /* no such item, or expired, or flushed */
-	STORE_EXISTS,     /* CAS did not match */
+	STORE_NOT_FOUND, /* no such item, or expired, or flushed */
+	STORE_EXISTS,    /* CAS did not match */
 	STORE_NOT_STORED, /* condition of add, replace, append, prepend failed, or append would exceed the limit */
-	STORE_TOO_LARGE,  /* above item_max_bytes */
+	STORE_TOO_LARGE, /* above item_max_bytes */
 	STORE_NO_MEMORY,
 	STORE_NON_NUMERIC, /* incr or decr of a value that is no number */
 	STORE_STALE,       /* meta set with invalidate: stored, but marked stale */
@@ -131,13 +134,16 @@ struct store_view {
 };
 
 /* Contiguous bytes of the value from `offset` on: sets *bytes, returns how many (0 at the end). */
-uint32_t store_view_span(const struct store *store, const struct store_view *view, uint32_t offset, const uint8_t **bytes);
+uint32_t store_view_span(
+    const struct store *store, const struct store_view *view, uint32_t offset, const uint8_t **bytes);
 
 /* STORE_OK or STORE_NOT_FOUND; counts the access (hits, fetched, last access). */
-enum store_status store_get(struct store_thread *thread, const struct store_key *key, struct store_view *view);
+enum store_status store_get(
+    struct store_thread *thread, const struct store_key *key, struct store_view *view);
 
 /* The same without counting it as an access (meta N/k/l without bump, debugging). */
-enum store_status store_peek(struct store_thread *thread, const struct store_key *key, struct store_view *view);
+enum store_status store_peek(
+    struct store_thread *thread, const struct store_key *key, struct store_view *view);
 
 /* touch, gat: new expiry (Unix time as returned by store_expiry()); *view may be NULL. */
 enum store_status store_touch(
@@ -186,8 +192,8 @@ struct store_write {
 uint32_t store_expiry(int32_t exptime, uint32_t now_s);
 
 /* Stores a value that is all at hand. *cas (may be NULL) receives the new CAS. */
-enum store_status store_put(struct store_thread *thread, const struct store_key *key, const struct store_write *write,
-    const void *value, uint32_t value_bytes, uint64_t *cas);
+enum store_status store_put(struct store_thread *thread, const struct store_key *key,
+    const struct store_write *write, const void *value, uint32_t value_bytes, uint64_t *cas);
 
 /*
  * Stores a value that arrives in pieces, without a second copy. Between reserve and commit the item is invisible
@@ -207,19 +213,30 @@ void store_fill_abort(struct store_thread *thread, struct store_fill *fill);
 /* STORE_OK, STORE_NOT_FOUND or STORE_EXISTS; cas 0 is not compared. */
 enum store_status store_delete(struct store_thread *thread, const struct store_key *key, uint64_t cas);
 
-/* meta delete with I: marks stale, raises the CAS, and sets a new expiry if `expires_s` is given. */
-enum store_status store_invalidate(
-    struct store_thread *thread, const struct store_key *key, uint64_t cas, const uint32_t *expires_s);
+/*
+ * meta delete with I: marks stale, raises the CAS or sets it to cas_given unless that is 0, and sets a new expiry if
+ * `expires_s` is given. STORE_NO_MEMORY is possible with cas_given only.
+ */
+enum store_status store_invalidate(struct store_thread *thread, const struct store_key *key, uint64_t cas,
+    uint64_t cas_given, const uint32_t *expires_s);
 
 /* meta win token: true for exactly one caller after an item became stale or due for recache. */
 bool store_win(struct store_thread *thread, const struct store_key *key, const struct store_view *view);
 
+struct store_change {
+	bool decrement;
+	uint64_t amount;
+	uint64_t cas;       /* 0 is not compared */
+	uint64_t cas_given; /* meta E: becomes the item's CAS; 0 for a fresh one */
+};
+
 /*
  * incr, decr: decimal value of up to 20 digits; incr wraps at 2^64, decr stops at 0; decr keeps the old length by
- * trailing spaces as memcached does. *result is the new number. cas 0 is not compared.
+ * trailing spaces as memcached does. *result is the new number, *cas_new (may be NULL) the new CAS. A number that
+ * keeps its length keeps the item's marks, a longer one loses them.
  */
-enum store_status store_delta(struct store_thread *thread, const struct store_key *key, bool decrement, uint64_t delta,
-    uint64_t cas, uint64_t *result, uint64_t *cas_new);
+enum store_status store_delta(struct store_thread *thread, const struct store_key *key,
+    const struct store_change *change, uint64_t *result, uint64_t *cas_new);
 
 /* Items stored before `at_s` (Unix time, the caller's "now" or a later moment) are gone from `at_s` on. */
 void store_flush_all(struct store_thread *thread, uint32_t at_s);
@@ -240,16 +257,16 @@ struct store_counters {
 void store_counters_sum(const struct store *store, struct store_counters *sum);
 
 struct store_info {
-	size_t limit_bytes;    /* as configured or set live */
-	size_t index_bytes;    /* buckets and overflow pool */
-	size_t segment_bytes;  /* of one segment */
-	uint64_t segments;     /* all */
+	size_t limit_bytes;   /* as configured or set live */
+	size_t index_bytes;   /* buckets and overflow pool */
+	size_t segment_bytes; /* of one segment */
+	uint64_t segments;    /* all */
 	uint64_t segments_free;
-	uint64_t items;        /* published now, expired but not yet reclaimed ones included */
-	uint64_t bytes;        /* of those items, headers included */
+	uint64_t items; /* published now, expired but not yet reclaimed ones included */
+	uint64_t bytes; /* of those items, headers included */
 	unsigned partitions;
-	bool hugepages;        /* every partition lies on hugepages */
-	bool bound;            /* every partition is bound to its node */
+	bool hugepages; /* every partition lies on hugepages */
+	bool bound;     /* every partition is bound to its node */
 };
 void store_info_get(const struct store *store, struct store_info *info);
 

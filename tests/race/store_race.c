@@ -187,7 +187,7 @@ step_incr(struct racer *r)
 	struct store_key key = race_key(r->race, "count", 0, name);
 	uint64_t result;
 
-	if (store_delta(r->thread, &key, false, 1, 0, &result, NULL) == STORE_OK)
+	if (store_delta(r->thread, &key, &(struct store_change){.amount = 1}, &result, NULL) == STORE_OK)
 		atomic_fetch_add_explicit(&r->race->increments, 1, memory_order_relaxed);
 }
 
@@ -224,7 +224,7 @@ step_mark(struct racer *r, unsigned k)
 
 	switch (pick(r, 4)) {
 	case 0:
-		store_invalidate(r->thread, &key, 0, NULL);
+		store_invalidate(r->thread, &key, 0, pick(r, 2) ? 1 + fix_random(&r->random) : 0, NULL);
 		break;
 	case 1:
 		store_touch(r->thread, &key, atomic_load(&r->race->now_s) + pick(r, 4), NULL);

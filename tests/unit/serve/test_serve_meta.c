@@ -36,6 +36,26 @@ meta_get_returns_flags_in_request_order(void **state)
 }
 
 static void
+given_cas_is_taken_by_ma_and_md_invalidate(void **state)
+{
+	static const char *const script[][2] = {
+	    {"ms a 1 F7 T100\r\n5\r\n", "HD\r\n"},
+	    {"ma a E77 c v\r\n", "VA 1 c77\r\n6\r\n"},
+	    {"mg a c f t\r\n", "HD c77 f7 t100\r\n"},
+	    {"ma a C77 E78 c D9 v\r\n", "VA 2 c78\r\n15\r\n"},
+	    {"md a C77 I E90\r\n", "EX\r\n"},
+	    {"md a I E90\r\n", "HD\r\n"},
+	    {"mg a c v\r\n", "VA 2 c90 X W\r\n15\r\n"},
+	    {"ms b 3\r\nabc\r\n", "HD\r\n"},
+	    {"md b I E91 T30\r\n", "HD\r\n"},
+	    {"mg b c t v\r\n", "VA 3 c91 t30 X W\r\nabc\r\n"},
+	    {NULL, NULL},
+	};
+
+	play(*state, script);
+}
+
+static void
 hit_and_age_are_those_before_the_access(void **state)
 {
 	struct fixture *f = *state;
@@ -244,6 +264,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    fixture_test(meta_get_returns_flags_in_request_order),
+	    fixture_test(given_cas_is_taken_by_ma_and_md_invalidate),
 	    fixture_test(hit_and_age_are_those_before_the_access),
 	    fixture_test(binary_key_is_the_raw_key_and_remembered),
 	    fixture_test(vivified_item_gives_one_winner),

@@ -262,7 +262,7 @@ step_mark(struct model *m, unsigned k)
 
 	if (pick(m, 2)) {
 		assert_int_equal(
-		    store_invalidate(m->fix.thread, &key, 0, NULL), item ? STORE_OK : STORE_NOT_FOUND);
+		    store_invalidate(m->fix.thread, &key, 0, 0, NULL), item ? STORE_OK : STORE_NOT_FOUND);
 		if (item) {
 			item->stale = true;
 			item->token = false;
@@ -301,10 +301,11 @@ step_delta(struct model *m, unsigned k)
 	struct model_item *item = reconcile(m, k);
 	uint64_t number, result, cas, by = fix_random(&m->random) >> pick(m, 64);
 	bool down = pick(m, 2);
+	struct store_change change = {.decrement = down, .amount = by};
 
 	if (item && !model_number(item, &number))
 		return;
-	enum store_status status = store_delta(m->fix.thread, &key, down, by, 0, &result, &cas);
+	enum store_status status = store_delta(m->fix.thread, &key, &change, &result, &cas);
 	if (item && m->may_miss && status == STORE_NOT_FOUND) {
 		item->present = false;
 		return;
@@ -316,6 +317,8 @@ step_delta(struct model *m, unsigned k)
 	assert_true(result == number);
 	uint32_t len = (uint32_t)sprintf(text, "%llu", (unsigned long long)number);
 	uint32_t padded = len > item->len ? len : item->len;
+	if (len > item->len)
+		item->stale = item->token = false;
 	uint8_t *value = malloc(padded + 1);
 	memset(value, ' ', padded);
 	memcpy(value, text, len);

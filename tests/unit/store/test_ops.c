@@ -157,9 +157,10 @@ every_change_but_touch_raises_cas(void **state)
 	cas[2] = fix_cas(&fix, "a");
 	fix_put(&fix, STORE_PREPEND, "a", "3");
 	cas[3] = fix_cas(&fix, "a");
-	assert_int_equal(store_delta(fix.thread, &key, false, 1, 0, &result, &cas[4]), STORE_OK);
+	assert_int_equal(
+	    store_delta(fix.thread, &key, &(struct store_change){.amount = 1}, &result, &cas[4]), STORE_OK);
 	assert_true(cas[4] == fix_cas(&fix, "a"));
-	assert_int_equal(store_invalidate(fix.thread, &key, 0, NULL), STORE_OK);
+	assert_int_equal(store_invalidate(fix.thread, &key, 0, 0, NULL), STORE_OK);
 	cas[5] = fix_cas(&fix, "a");
 	fix_put(&fix, STORE_REPLACE, "a", "2");
 	cas[6] = fix_cas(&fix, "a");
@@ -194,7 +195,7 @@ given_cas_becomes_the_items(void **state)
 	assert_int_equal(fix_put_with(&fix, "a", "2", &compare, &cas), STORE_OK);
 	assert_true(cas != write.cas_new);
 	fix_put_with(&fix, "a", "1", &write, &cas);
-	assert_int_equal(store_invalidate(fix.thread, &key, 0, NULL), STORE_OK);
+	assert_int_equal(store_invalidate(fix.thread, &key, 0, 0, NULL), STORE_OK);
 	assert_true(fix_cas(&fix, "a") != cas);
 	struct store_view view;
 	assert_int_equal(fix_get(&fix, "a", &view), STORE_OK);
@@ -219,7 +220,6 @@ append_prepend_keep_flags_and_expiry(void **state)
 	assert_true(fix_view_is(&fix, &view, "begin-mid-end", 13));
 	assert_int_equal(view.client_flags, 5);
 	assert_int_equal(view.expires_s, FIX_NOW_S + 50);
-	assert_true(view.item_flags & STORE_ITEM_KEY_BINARY);
 }
 
 static void
@@ -279,7 +279,8 @@ static enum store_status
 delta(const char *name, bool down, uint64_t by, uint64_t *result)
 {
 	struct store_key key = fix_key(&fix, name);
-	return store_delta(fix.thread, &key, down, by, 0, result, NULL);
+	return store_delta(
+	    fix.thread, &key, &(struct store_change){.decrement = down, .amount = by}, result, NULL);
 }
 
 static void
@@ -356,8 +357,12 @@ incr_keeps_flags_expiry_and_checks_cas(void **state)
 	uint64_t result, cas;
 	struct store_key key = fix_key(&fix, "n");
 	fix_put_with(&fix, "n", "5", &write, &cas);
-	assert_int_equal(store_delta(fix.thread, &key, false, 1, cas + 1, &result, NULL), STORE_EXISTS);
-	assert_int_equal(store_delta(fix.thread, &key, false, 1, cas, &result, NULL), STORE_OK);
+	assert_int_equal(
+	    store_delta(fix.thread, &key, &(struct store_change){.amount = 1, .cas = cas + 1}, &result, NULL),
+	    STORE_EXISTS);
+	assert_int_equal(
+	    store_delta(fix.thread, &key, &(struct store_change){.amount = 1, .cas = cas}, &result, NULL),
+	    STORE_OK);
 	assert_int_equal(fix_get(&fix, "n", &view), STORE_OK);
 	assert_int_equal(view.client_flags, 77);
 	assert_int_equal(view.expires_s, FIX_NOW_S + 50);
@@ -371,8 +376,8 @@ stale_item_gives_one_token(void **state)
 	struct store_view view;
 	uint32_t expires_s = FIX_NOW_S + 30;
 	fix_set(&fix, "a", "old");
-	assert_int_equal(store_invalidate(fix.thread, &key, 99, NULL), STORE_EXISTS);
-	assert_int_equal(store_invalidate(fix.thread, &key, 0, &expires_s), STORE_OK);
+	assert_int_equal(store_invalidate(fix.thread, &key, 99, 0, NULL), STORE_EXISTS);
+	assert_int_equal(store_invalidate(fix.thread, &key, 0, 0, &expires_s), STORE_OK);
 	assert_int_equal(fix_get(&fix, "a", &view), STORE_OK);
 	assert_int_equal(view.item_flags, STORE_ITEM_STALE);
 	assert_int_equal(view.expires_s, expires_s);
@@ -380,7 +385,7 @@ stale_item_gives_one_token(void **state)
 	assert_false(store_win(fix.thread, &key, &view));
 	assert_int_equal(fix_get(&fix, "a", &view), STORE_OK);
 	assert_int_equal(view.item_flags, STORE_ITEM_STALE | STORE_ITEM_TOKEN_SENT | STORE_ITEM_FETCHED);
-	assert_int_equal(store_invalidate(fix.thread, &key, 0, NULL), STORE_OK);
+	assert_int_equal(store_invalidate(fix.thread, &key, 0, 0, NULL), STORE_OK);
 	fix_get(&fix, "a", &view);
 	assert_true(store_win(fix.thread, &key, &view));
 	fix_set(&fix, "a", "new");
@@ -397,7 +402,7 @@ append_clears_stale_and_incr_keeps_it(void **state)
 	struct store_view view;
 	uint64_t result;
 	fix_set(&fix, "a", "1");
-	store_invalidate(fix.thread, &key, 0, NULL);
+	store_invalidate(fix.thread, &key, 0, 0, NULL);
 	assert_int_equal(delta("a", false, 1, &result), STORE_OK);
 	store_touch(fix.thread, &key, 0, NULL);
 	assert_int_equal(fix_get(&fix, "a", &view), STORE_OK);
@@ -405,6 +410,107 @@ append_clears_stale_and_incr_keeps_it(void **state)
 	fix_put(&fix, STORE_APPEND, "a", "2");
 	assert_int_equal(fix_get(&fix, "a", &view), STORE_OK);
 	assert_false(view.item_flags & STORE_ITEM_STALE);
+}
+
+static uint32_t
+marks_after(const char *name, uint64_t by)
+{
+	struct store_key key = fix_key(&fix, name);
+	struct store_view view;
+	uint64_t result;
+
+	store_invalidate(fix.thread, &key, 0, 0, NULL);
+	assert_int_equal(fix_get(&fix, name, &view), STORE_OK);
+	assert_true(store_win(fix.thread, &key, &view));
+	assert_int_equal(delta(name, false, by, &result), STORE_OK);
+	assert_int_equal(store_peek(fix.thread, &key, &view), STORE_OK);
+	return view.item_flags;
+}
+
+static void
+incr_keeps_marks_until_the_number_grows(void **state)
+{
+	(void)state;
+	struct store_write write = {.mode = STORE_SET, .key_binary = true};
+	uint32_t all = STORE_ITEM_FETCHED | STORE_ITEM_STALE | STORE_ITEM_TOKEN_SENT | STORE_ITEM_KEY_BINARY;
+	fix_put_with(&fix, "a", "8", &write, NULL);
+	assert_int_equal(marks_after("a", 1), all);
+	assert_int_equal(marks_after("a", 1), 0);
+	assert_value(&fix, "a", "10");
+}
+
+static void
+append_forgets_how_the_key_was_given(void **state)
+{
+	(void)state;
+	struct store_write binary = {.mode = STORE_SET, .key_binary = true};
+	struct store_view view;
+	fix_put_with(&fix, "a", "1", &binary, NULL);
+	fix_put(&fix, STORE_APPEND, "a", "2");
+	assert_int_equal(fix_get(&fix, "a", &view), STORE_OK);
+	assert_int_equal(view.item_flags & STORE_ITEM_KEY_BINARY, 0);
+	binary.mode = STORE_PREPEND;
+	fix_put_with(&fix, "a", "0", &binary, NULL);
+	assert_int_equal(fix_get(&fix, "a", &view), STORE_OK);
+	assert_int_equal(view.item_flags & STORE_ITEM_KEY_BINARY, 0);
+	assert_value(&fix, "a", "012");
+}
+
+static void
+incr_with_a_given_cas_takes_it(void **state)
+{
+	(void)state;
+	struct store_key key = fix_key(&fix, "a");
+	struct store_change change = {.amount = 1, .cas_given = 77};
+	uint64_t result, cas;
+	fix_set_until(&fix, "a", "5", FIX_NOW_S + 9);
+	assert_int_equal(store_delta(fix.thread, &key, &change, &result, &cas), STORE_OK);
+	assert_int_equal(cas, 77);
+	assert_int_equal(fix_cas(&fix, "a"), 77);
+	change = (struct store_change){.amount = 1, .cas = 77};
+	assert_int_equal(store_delta(fix.thread, &key, &change, &result, &cas), STORE_OK);
+	assert_int_equal(result, 7);
+	assert_int_not_equal(fix_cas(&fix, "a"), 77);
+}
+
+static void
+invalidate_with_a_given_cas_keeps_the_value(void **state)
+{
+	(void)state;
+	static uint8_t large[300000];
+	struct store_key key = fix_key(&fix, "a");
+	struct store_write write = {
+	    .mode = STORE_SET, .client_flags = 7, .expires_s = FIX_NOW_S + 9, .key_binary = true};
+	struct store_view view;
+	uint32_t expires_s = FIX_NOW_S + 50;
+	for (uint32_t bytes = 3; bytes <= sizeof(large); bytes += sizeof(large) - 3) {
+		fix_pattern(large, bytes, 5);
+		assert_int_equal(store_put(fix.thread, &key, &write, large, bytes, NULL), STORE_OK);
+		assert_int_equal(store_invalidate(fix.thread, &key, 99, 5, NULL), STORE_EXISTS);
+		assert_int_equal(store_invalidate(fix.thread, &key, 0, 5, NULL), STORE_OK);
+		assert_int_equal(fix_get(&fix, "a", &view), STORE_OK);
+		assert_true(fix_is_pattern(&fix, &view, bytes, 5));
+		assert_int_equal(view.cas, 5);
+		assert_int_equal(view.client_flags, 7);
+		assert_int_equal(view.expires_s, FIX_NOW_S + 9);
+		assert_int_equal(view.item_flags, STORE_ITEM_STALE | STORE_ITEM_KEY_BINARY);
+		/* Now there is room for it in place. */
+		assert_int_equal(store_invalidate(fix.thread, &key, 5, 6, &expires_s), STORE_OK);
+		assert_int_equal(fix_get(&fix, "a", &view), STORE_OK);
+		assert_int_equal(view.cas, 6);
+		assert_int_equal(view.expires_s, expires_s);
+		fix_quiesce(&fix);
+	}
+	struct store_key missing = fix_key(&fix, "b");
+	assert_int_equal(store_invalidate(fix.thread, &missing, 0, 5, NULL), STORE_NOT_FOUND);
+	assert_int_equal(store_invalidate(fix.thread, &key, 0, 0, NULL), STORE_OK);
+	fix_get(&fix, "a", &view);
+	assert_int_not_equal(view.cas, 6);
+	fix_set(&fix, "c", "v");
+	struct store_key fresh = fix_key(&fix, "c");
+	assert_int_equal(store_invalidate(fix.thread, &fresh, 0, 9, &expires_s), STORE_OK);
+	fix_get(&fix, "c", &view);
+	assert_int_equal(view.expires_s, expires_s);
 }
 
 static void
@@ -416,7 +522,7 @@ older_cas_with_invalidate_stores_stale(void **state)
 	uint64_t old, now;
 	fix_set_until(&fix, "a", "1", FIX_NOW_S + 70);
 	old = fix_cas(&fix, "a");
-	store_invalidate(fix.thread, &key, 0, NULL);
+	store_invalidate(fix.thread, &key, 0, 0, NULL);
 	fix_get(&fix, "a", &view);
 	assert_true(store_win(fix.thread, &key, &view));
 	struct store_write write = {.mode = STORE_SET,
@@ -499,6 +605,10 @@ main(void)
 	    TEST(incr_keeps_flags_expiry_and_checks_cas),
 	    TEST(stale_item_gives_one_token),
 	    TEST(append_clears_stale_and_incr_keeps_it),
+	    TEST(incr_keeps_marks_until_the_number_grows),
+	    TEST(append_forgets_how_the_key_was_given),
+	    TEST(incr_with_a_given_cas_takes_it),
+	    TEST(invalidate_with_a_given_cas_keeps_the_value),
 	    TEST(older_cas_with_invalidate_stores_stale),
 	    TEST(binary_mark_is_cleared_by_a_text_set),
 	    TEST(peek_counts_nothing),
