@@ -340,12 +340,12 @@ def terminate(*_):
     sys.exit(1)
 
 
-def main(options=None):
-    """Runs the program's tests against one target; options configure an appliance."""
+def main(options=None, kinds=(Appliance, Memcached)):
+    """Runs the program's tests against one target; options configure an appliance. kinds: what each target is."""
     prepare()
     signal.signal(signal.SIGTERM, terminate)
     print(f"1..{len(TESTS)}", flush=True)
-    target = (Appliance if TARGET == "wirecached" else Memcached)(options)
+    target = kinds[TARGET != "wirecached"](options)
     trace, failed = None, 0
     try:
         target.start()

@@ -1,0 +1,28 @@
+"""The checks that every driver reports, in the order in which they are made, each with the operation that it needs."""
+
+CHECKS = {
+    "set_then_get": "set",
+    "get_absent": "get",
+    "add_absent": "add",
+    "add_present": "add",
+    "replace_present": "replace",
+    "replace_absent": "replace",
+    "append": "append",
+    "prepend": "prepend",
+    "append_absent": "append",
+    "cas_fresh": "cas",
+    "cas_stale": "cas",
+    "incr": "incr",
+    "decr": "decr",
+    "decr_below_zero": "decr",
+    "incr_absent": "incr",
+    "touch_present": "touch",
+    "touch_absent": "touch",
+    "multiget_100": "get_many",
+    "delete_present": "delete",
+    "delete_absent": "delete",
+    "expiry": "set",
+    "large_value": "set",
+    "stats": "stats",
+    "flush": "flush",
+}
