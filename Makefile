@@ -135,12 +135,29 @@ test: ## prove it: build, unit tests (plain and sanitized), race tests, simulati
 	@$(SUBMAKE) race-programs TSAN=1 B=$(B)/tsan
 	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --jobs $(JOBS) \
 		$(if $(SIM_PROGRAM),"$(SIM_PROGRAM) --cases $(CASES) --seed $(SEED)") $(SMOKE_TESTS) \
+		$(CLIENT_TESTS:%="% --small") \
 		$(foreach t,$(RACE_TESTS),"setarch -R $(t:$(B)/%=$(B)/tsan/%)") \
 		$(UNIT_TESTS:$(B)/%=$(B)/asan/%) $(UNIT_TESTS)
 
 smoke: $(B)/wirecached $(B)/wirectl ## real clients against an appliance in a network namespace
 	$(need_root)
 	SMOKE_BUILD=$(abspath $(B)) scripts/run-tests $(SMOKE_TESTS)
+
+# ---- other people's clients, and memcached as the judge ----
+.PHONY: test-clients
+CLIENT_TESTS := tests/clients/test_matrix.py tests/clients/test_sasl.py
+CLIENT_RESULTS = $(B)/clients/results.json
+
+test-clients: ## every client library of the matrix; writes docs/PROTOCOL.md's table
+	$(need_root)
+	@scripts/deps build run test clients
+	@command -v npm >/dev/null || scripts/deps npm
+	@$(SUBMAKE) all
+	@tests/clients/install-npm $(abspath $(B))
+	@rm -f $(CLIENT_RESULTS)
+	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests $(foreach t,$(CLIENT_TESTS),"env SMOKE_TARGET=memcached $(t)") \
+		$(foreach t,$(CLIENT_TESTS),"env CLIENTS_RESULTS=$(abspath $(CLIENT_RESULTS)) $(t)")
+	@tests/clients/publish.py $(CLIENT_RESULTS) docs/PROTOCOL.md
 
 $(B)/bench/udp_sender: $(B)/obj/tests/bench/udp_sender.o
 	@mkdir -p $(@D)
