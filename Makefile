@@ -70,7 +70,7 @@ STORE_LIBS := $(call lib,store)
 DATAPLANE_LIBS := $(call lib,dataplane) $(call lib,dataplane/net) $(call lib,dataplane/proto) $(STORE_LIBS)
 
 $(B)/wirecached: $(B)/obj/control/main.o $(call lib,control) $(DATAPLANE_LIBS)
-	$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -linih -ljansson -lnuma -lpthread
+	$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -linih -ljansson -lnuma -lcrypt -lpthread
 
 $(B)/wirectl: $(B)/obj/control/ctl/main.o $(call lib,control/ctl)
 	$(CC) $(OPT) -o $@ $^ -ljansson
@@ -83,13 +83,16 @@ UNIT_LIBS_serve := $(DATAPLANE_LIBS)
 UNIT_LIBS_control := $(call lib,control) $(call lib,control/ctl)
 UNIT_LD_store := -lnuma
 UNIT_LD_net = $(DPDK_LIBS)
-UNIT_LD_serve = $(DPDK_LIBS) -lnuma -ljansson
+UNIT_LD_serve = $(DPDK_LIBS) -lnuma -ljansson -lcrypt
 UNIT_LD_control := -linih -ljansson
 define UNIT_RULE
 $(B)/unit/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(UNIT_LIBS_$(1))
 	@mkdir -p $$(@D)
 	$$(CC) $$(OPT) -o $$@ $$^ $$(UNIT_LD_$(1)) -lcmocka -lpthread -lm
 endef
+# This one makes the store's allocations fail.
+$(B)/unit/store/test_failures: UNIT_LD_store += $(addprefix -Wl$(comma)--wrap=,mmap munmap malloc calloc realloc aligned_alloc free)
+comma := ,
 UNIT_AREAS := store proto net serve control
 $(foreach a,$(UNIT_AREAS),$(eval $(call UNIT_RULE,$(a))))
 UNIT_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/*/test_*.c))
