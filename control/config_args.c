@@ -22,7 +22,7 @@ static const struct {
     {"-d --daemon", "run it under systemd, or with setsid"},
     {"-u --user", "start it as the user it shall run as"},
     {"-s --unix-socket", "clients are served on the network only"},
-    {"-S --enable-sasl", "there is no authentication: use a network that only clients reach"},
+    {"-S --enable-sasl", "logins are on as soon as there is a file of users: set auth.file"},
     {"-o --extended", "each behaviour has an option of its own, see --help"},
     {"-k --lock-memory", "memory is always reserved at start"},
     {"-R --max-reqs-per-event", "workers serve connections in turn, a burst each"},

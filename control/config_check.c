@@ -163,6 +163,19 @@ check_workers(struct config *config)
 		    "tcp.port and udp.port are both 0: nothing would be served");
 }
 
+/* A datagram carries no login, and answering it without one would undo the others'. */
+static void
+check_auth(struct config *config)
+{
+	const struct dataplane_config *dataplane = &config->dataplane;
+	if (dataplane->auth_file[0] != '\0' && dataplane->udp_port != 0)
+		config_error(config, origin_named(config, "udp", "port"),
+		    "udp.port is %u but auth.file asks for logins, which UDP cannot carry: set udp.port to 0 "
+		    "or leave "
+		    "auth.file empty",
+		    dataplane->udp_port);
+}
+
 static void
 check_memory(struct config *config)
 {
@@ -198,5 +211,6 @@ config_check(struct config *config)
 	for (unsigned i = 0; i < config->dataplane.ports_len; i++)
 		check_port(config, i);
 	check_workers(config);
+	check_auth(config);
 	check_memory(config);
 }

@@ -60,6 +60,19 @@ print_errors(const struct config *config)
 		fprintf(stderr, "and %u more\n", config->errors - CONFIG_ERRORS_MAX);
 }
 
+/* The file of names and passwords is read again even if its path is the same: it is what changes. */
+static void
+reload_auth(struct daemon *daemon)
+{
+	char error[DATAPLANE_ERROR_MAX];
+	if (daemon->config.dataplane.auth_file[0] == '\0')
+		return;
+	if (dataplane_reload_auth(daemon->dataplane, error) != 0)
+		log_line(LOG_LEVEL_ERROR, "SIGHUP: %s: the users of before may still log in", error);
+	else
+		log_line(LOG_LEVEL_INFO, "SIGHUP: %s read again", daemon->config.dataplane.auth_file);
+}
+
 /* SIGHUP: takes over what can change in a running daemon, and names what cannot. A file with a mistake
  * changes nothing. */
 static void
@@ -103,6 +116,7 @@ handle_signal(void *daemon_ctx)
 		return;
 	if (info.ssi_signo == SIGHUP) {
 		reload(daemon);
+		reload_auth(daemon);
 		return;
 	}
 	log_line(LOG_LEVEL_INFO, "%s: stopping", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");

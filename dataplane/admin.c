@@ -23,7 +23,7 @@ struct figures {
 	uint64_t pid, uptime, time, pointer_bits, threads, connections_max, curr_connections, accepting, zero;
 	uint64_t limit_bytes, hash_bytes, bytes, curr_items;
 	uint64_t tcp_port, udp_port, verbosity, tcp_backlog, item_size_max;
-	const char *version, *evictions, *cas_enabled, *flush_enabled, *no;
+	const char *version, *evictions, *cas_enabled, *flush_enabled, *auth_enabled;
 };
 
 enum figure_type { FIGURE_U64, FIGURE_TIME, FIGURE_TEXT };
@@ -84,8 +84,8 @@ static const struct figure general[] = {
     SERVE(touch_misses),
     SERVE(store_too_large),
     SERVE(store_no_memory),
-    U64("auth_cmds", zero),
-    U64("auth_errors", zero),
+    SERVE(auth_cmds),
+    SERVE(auth_errors),
     U64("bytes_read", counters.worker.bytes_read),
     U64("bytes_written", counters.worker.bytes_written),
     U64("limit_maxbytes", limit_bytes),
@@ -113,9 +113,10 @@ static const struct figure settings[] = {
     U64("num_threads", threads),
     TEXT("cas_enabled", cas_enabled),
     U64("tcp_backlog", tcp_backlog),
-    TEXT("auth_enabled_sasl", no),
+    TEXT("auth_enabled_sasl", auth_enabled),
     U64("item_size_max", item_size_max),
     TEXT("flush_enabled", flush_enabled),
+    TEXT("auth_enabled_ascii", auth_enabled),
 };
 
 static void
@@ -165,7 +166,7 @@ figures_gather(struct dataplane *dataplane, struct figures *figures)
 	figures->evictions = config->store.evict ? "on" : "off";
 	figures->cas_enabled = config->store.cas ? "yes" : "no";
 	figures->flush_enabled = config->flush_enabled ? "yes" : "no";
-	figures->no = "no";
+	figures->auth_enabled = dataplane->shared.auth != NULL ? "yes" : "no";
 }
 
 static void

@@ -14,6 +14,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
+#include "dataplane/login.h"
 #include "dataplane/proto/request.h"
 
 #define MBUF_CACHE 256u
@@ -191,6 +192,50 @@ workers_launch(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 	return 0;
 }
 
+/* ---- logins -------------------------------------------------------------------------------------------- */
+
+/* The file is read before any hardware is touched: its mistakes are the likeliest. */
+static int
+auth_open(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
+{
+	static_assert(CREDENTIALS_ERROR_MAX <= DATAPLANE_ERROR_MAX, "one buffer for both");
+	const struct dataplane_config *config = &dataplane->config;
+
+	if (!config->auth_file[0])
+		return 0;
+	if (config->udp_port) {
+		snprintf(error, DATAPLANE_ERROR_MAX,
+		    "logins are asked for, but over UDP nobody can log in: set udp.port to 0");
+		return -EINVAL;
+	}
+	dataplane->shared.auth = auth_create(config->auth_file, error);
+	return dataplane->shared.auth ? 0 : -EINVAL;
+}
+
+static int
+desks_create(struct dataplane *dataplane)
+{
+	struct worker_shared *shared = &dataplane->shared;
+
+	if (!shared->auth)
+		return 0;
+	for (unsigned i = 0; i < dataplane->workers_len; i++) {
+		struct worker *worker = &dataplane->workers[i];
+
+		worker->desk = login_desk_create(worker, shared->auth);
+		if (!worker->desk)
+			return -ENOMEM;
+	}
+	return auth_start(shared->auth);
+}
+
+int
+dataplane_reload_auth(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
+{
+	error[0] = '\0';
+	return dataplane->shared.auth ? auth_reload(dataplane->shared.auth, error) : 0;
+}
+
 /* ---- start and stop --------------------------------------------------------------------------- */
 
 static int
@@ -199,7 +244,9 @@ start_steps(struct dataplane *dataplane, const char *program, char error[DATAPLA
 	struct worker_shared *shared = &dataplane->shared;
 	int rc;
 
-	rc = eal_start(dataplane, program, error);
+	rc = auth_open(dataplane, error);
+	if (rc == 0)
+		rc = eal_start(dataplane, program, error);
 	if (rc != 0)
 		return rc;
 	shared->start_tsc = rte_rdtsc();
@@ -210,6 +257,8 @@ start_steps(struct dataplane *dataplane, const char *program, char error[DATAPLA
 		rc = store_open(dataplane, error);
 	if (rc == 0)
 		rc = workers_create(dataplane, error);
+	if (rc == 0)
+		rc = desks_create(dataplane);
 	if (rc == 0)
 		rc = pools_create(dataplane, error);
 	if (rc == 0)
@@ -257,6 +306,7 @@ dataplane_start(const struct dataplane_config *config, const char *program, cons
 void
 dataplane_stop(struct dataplane *dataplane)
 {
+	auth_stop(dataplane->shared.auth);
 	atomic_store_explicit(&dataplane->shared.stop, true, memory_order_relaxed);
 	for (unsigned i = 0; dataplane->launched && i < dataplane->workers_len; i++) {
 		mailbox_wake(&dataplane->workers[i].mailbox);
@@ -266,9 +316,11 @@ dataplane_stop(struct dataplane *dataplane)
 		port_stop(&dataplane->ports[i]);
 	for (unsigned i = 0; dataplane->workers && i < dataplane->workers_len; i++) {
 		rte_mempool_free(dataplane->workers[i].pool);
+		login_desk_destroy(dataplane->workers[i].desk);
 		if (dataplane->workers[i].mailbox.ring)
 			mailbox_close(&dataplane->workers[i].mailbox);
 	}
+	auth_destroy(dataplane->shared.auth);
 	if (dataplane->store)
 		store_destroy(dataplane->store);
 	eal_stop(dataplane);

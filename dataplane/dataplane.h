@@ -73,6 +73,8 @@ struct dataplane_config {
 
 	struct store_config store; /* hash_key and now_s are filled in by dataplane_start() */
 	bool flush_enabled;
+	char auth_file
+	    [DATAPLANE_DEVICE_MAX]; /* names and hashes of those who may log in; empty: nobody has to */
 	unsigned verbosity;
 };
 
@@ -90,6 +92,12 @@ int dataplane_start(const struct dataplane_config *config, const char *program, 
 
 /* Stops workers, resets connections, closes ports, removes what the EAL made. */
 void dataplane_stop(struct dataplane *dataplane);
+
+/*
+ * Reads auth_file again; who is logged in stays so. On failure (negative errno) the old names stay, with a sentence.
+ * Without auth_file there is nothing to do: 0.
+ */
+int dataplane_reload_auth(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX]);
 
 /* ---- what is going on ------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /*
- * Messages to a worker from other workers and from the control thread: a bounded ring of fixed-size messages,
+ * Messages to a worker from other workers, from the control thread and the login service, and to that service: a bounded ring of fixed-size messages,
  * copied in and out, many writers and one reader. Polled once in many loops; a sleeping worker is woken.
  */
 #ifndef WIRECACHE_MAILBOX_H
@@ -14,7 +14,11 @@
 enum message_type {
 	MESSAGE_NEIGHBOUR,  /* learned by another worker */
 	MESSAGE_ICMP_ERROR, /* about a flow of another worker */
+	MESSAGE_LOGIN,      /* to the login service: a password to hash */
+	MESSAGE_LOGIN_DONE, /* and back with the verdict */
 };
+
+struct login; /* auth.h */
 
 struct message {
 	enum message_type type;
@@ -25,6 +29,7 @@ struct message {
 			uint8_t iface;
 		} neighbour;
 		struct net_icmp_error icmp_error;
+		struct login *login;
 	};
 };
 

@@ -303,6 +303,18 @@ app_writable(void *app, struct tcp_conn *conn, void *context)
 		tcp_resume(conn);
 }
 
+struct tcp_conn *
+tcp_app_conn(const struct worker *worker)
+{
+	return worker->tcp_sink->conn;
+}
+
+void
+tcp_app_go_on(struct worker *worker, struct tcp_conn *conn)
+{
+	app_writable(worker, conn, tcp_context(conn));
+}
+
 static void
 app_closed(void *app, struct tcp_conn *conn, void *context, enum tcp_close_reason reason)
 {

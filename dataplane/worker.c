@@ -15,6 +15,7 @@
 #include <rte_lcore.h>
 
 #include "dataplane/admin.h"
+#include "dataplane/login.h"
 
 /*
  * Background work of the store: looking for some costs about 0.3 us and a lock that writers share, so it is looked for
@@ -157,6 +158,11 @@ read_mail(struct worker *worker)
 		case MESSAGE_ICMP_ERROR:
 			net_icmp_error(worker->net, &message.icmp_error);
 			break;
+		case MESSAGE_LOGIN_DONE:
+			login_done(worker->desk, message.login);
+			break;
+		case MESSAGE_LOGIN: /* the service's */
+			break;
 		}
 		n++;
 	}
@@ -283,12 +289,16 @@ worker_open_serve(struct worker *worker)
 	    .item_max_bytes = config->store.item_max_bytes,
 	    .line_max_bytes = 1 << 20,
 	    .flush_enabled = config->flush_enabled,
+	    .auth = worker->shared->auth != NULL,
 	};
 	const struct serve_host host = {
 	    .ctx = worker->shared->dataplane,
 	    .stats = admin_stats,
 	    .verbosity = admin_verbosity,
 	    .memory_limit = admin_memory_limit,
+	    .auth_ctx = worker->desk,
+	    .auth_begin = login_begin,
+	    .auth_cancel = login_cancel,
 	};
 
 	worker->store = store_thread_register(worker->shared->store, worker->node);

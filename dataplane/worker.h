@@ -58,6 +58,7 @@ struct worker_shared {
 	const struct dataplane_config *config;
 	struct dataplane *dataplane;
 	struct store *store;
+	struct auth *auth; /* NULL: nobody has to log in */
 	const struct port *ports;
 	unsigned ports_len;
 	struct worker *workers;
@@ -99,6 +100,7 @@ struct worker {
 
 	/* Set up once. */
 	struct rte_mempool *pool;
+	struct login_desk *desk; /* NULL without shared->auth */
 	int epoll_fd;
 	bool queue_wakes; /* every port has a descriptor that tells of packets */
 	unsigned lcore;
@@ -121,6 +123,10 @@ int worker_main(void *arg);
 void tcp_app_fill(struct tcp_app *app, struct worker *worker);
 struct tcp_sink *tcp_sink_create(struct worker *worker);
 void tcp_sink_destroy(struct tcp_sink *sink);
+/* The connection whose bytes are being served. */
+struct tcp_conn *tcp_app_conn(const struct worker *worker);
+/* Goes on with a connection whose session waited for something else than room. */
+void tcp_app_go_on(struct worker *worker, struct tcp_conn *conn);
 void udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n);
 struct udp_sink *udp_sink_create(struct worker *worker);
 void udp_sink_destroy(struct udp_sink *sink);
