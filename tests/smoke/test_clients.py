@@ -39,6 +39,12 @@ def memccapable_ascii_all_tests_pass(_target):
 
 
 @test
+def memccapable_binary_all_tests_pass(_target):
+    text = run("memccapable", "-h", WIRE4, "-p", str(appliance.PORT), "-b", timeout_s=120).stdout.decode()
+    assert "All tests passed" in text and text.count("[pass]") == 27, text
+
+
+@test
 def memcping_finds_the_server(_target):
     must("memcping", f"--servers={SERVER}")
 
