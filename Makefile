@@ -35,6 +35,12 @@ lib = $(B)/lib$(subst /,_,$(1)).a
 srcs = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 objs = $(patsubst %.c,$(B)/obj/%.o,$(call srcs,$(1)))
 
+# One short line a step; V=1 shows the commands.
+ifneq ($(V),1)
+Q := @
+say = @printf '  %-4s %s\n' $(1) $(2)
+endif
+
 .DEFAULT_GOAL := all
 .PHONY: all deps run test unit sim smoke lint format bench docs clean help libs
 .SECONDARY:
@@ -47,7 +53,8 @@ help: ## list the targets
 define LIB_RULE
 $(call lib,$(1)): $(call objs,$(1))
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$$(call say,AR,$$@)
+	$$(Q)$$(AR) rcs $$@ $$^
 endef
 $(foreach d,$(LIB_DIRS),$(eval $(call LIB_RULE,$(d))))
 libs: $(foreach d,$(LIB_DIRS),$(call lib,$(d)))
@@ -55,7 +62,8 @@ libs: $(foreach d,$(LIB_DIRS),$(call lib,$(d)))
 dir_cflags = $(if $(filter $(patsubst %/,%,$(dir $(1))),$(DPDK_DIRS)),$(DPDK_CFLAGS))
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(call dir_cflags,$<) $(CFLAGS) -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BASE_CFLAGS) $(call dir_cflags,$<) $(CFLAGS) -c $< -o $@
 
 # The version is compiled again when it changes, not only when its file does.
 VERSION_OBJS := $(B)/obj/control/version.o $(B)/obj/control/ctl/version.o
@@ -70,10 +78,12 @@ STORE_LIBS := $(call lib,store)
 DATAPLANE_LIBS := $(call lib,dataplane) $(call lib,dataplane/net) $(call lib,dataplane/proto) $(STORE_LIBS)
 
 $(B)/wirecached: $(B)/obj/control/main.o $(call lib,control) $(DATAPLANE_LIBS)
-	$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -linih -ljansson -lnuma -lcrypt -lpthread
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -linih -ljansson -lnuma -lcrypt -lpthread
 
 $(B)/wirectl: $(B)/obj/control/ctl/main.o $(call lib,control/ctl)
-	$(CC) $(OPT) -o $@ $^ -ljansson
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ -ljansson
 
 # Unit tests: tests/unit/<area>/test_*.c, each a program that speaks TAP (cmocka). What it links:
 UNIT_LIBS_store := $(STORE_LIBS)
@@ -88,7 +98,8 @@ UNIT_LD_control := -linih -ljansson
 define UNIT_RULE
 $(B)/unit/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(UNIT_LIBS_$(1))
 	@mkdir -p $$(@D)
-	$$(CC) $$(OPT) -o $$@ $$^ $$(UNIT_LD_$(1)) -lcmocka -lpthread -lm
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(OPT) -o $$@ $$^ $$(UNIT_LD_$(1)) -lcmocka -lpthread -lm
 endef
 # This one makes the store's allocations fail.
 $(B)/unit/store/test_failures: UNIT_LD_store += $(addprefix -Wl$(comma)--wrap=,mmap munmap malloc calloc realloc aligned_alloc free)
@@ -104,7 +115,8 @@ unit: $(UNIT_TESTS) ## build and run the unit tests (SAN=1 and TSAN=1 too)
 RACE_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/race/*.c))
 $(B)/race/%: $(B)/obj/tests/race/%.o $(call lib,dataplane/proto) $(STORE_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(OPT) -o $@ $^ -lnuma -lcmocka -lpthread -lm
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ -lnuma -lcmocka -lpthread -lm
 
 .PHONY: unit-programs race-programs
 unit-programs: $(UNIT_TESTS)
@@ -164,7 +176,8 @@ test-clients: ## every client library of the matrix; writes docs/PROTOCOL.md's t
 
 $(B)/bench/udp_sender: $(B)/obj/tests/bench/udp_sender.o
 	@mkdir -p $(@D)
-	$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS)
 
 bench: ## measure against peers on a memif link, and write docs/PERFORMANCE.md's table
 	$(need_root)
@@ -181,7 +194,8 @@ format: ## lay out the C sources as .clang-format says
 
 SIM_OBJS := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c))
 $(B)/sim: $(SIM_OBJS) $(call lib,dataplane/net)
-	$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -lm
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -lm
 
 CASES ?= 100000
 SEED ?= 1
