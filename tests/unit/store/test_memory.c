@@ -712,6 +712,78 @@ keys_spread_over_partitions(void **state)
 	fix_close(&fix);
 }
 
+#define PER_SEGMENT 128u /* items: those in a segment that is still open are not looked for */
+
+/* Every other item lives for ten seconds, the rest for ever; then the ten seconds are over. */
+static struct store_counters
+counters_after_expiry(size_t memory_bytes, uint64_t *segments_freed)
+{
+	char name[32];
+	struct store_info before, after;
+	struct fix fix = fix_open(memory_bytes);
+	struct store_key key;
+	unsigned items = (unsigned)(memory_bytes / 4 / 512);
+	for (unsigned i = 0; i < items; i++) {
+		struct store_write write = {.mode = STORE_SET, .expires_s = i % 2 ? FIX_NOW_S + 10 : 0};
+		snprintf(name, sizeof(name), "key-%u", i);
+		key = fix_key(&fix, name);
+		assert_int_equal(store_put(fix.thread, &key, &write, pattern_buffer, 480, NULL), STORE_OK);
+	}
+	store_info_get(fix.store, &before);
+	fix_pass(&fix, 11);
+	fix_maintain_all(&fix);
+	store_info_get(fix.store, &after);
+	assert_in_range(after.items, items / 2, items / 2 + 2 * PER_SEGMENT);
+	*segments_freed = after.segments_free - before.segments_free;
+	struct store_counters counters = fix_counters(&fix);
+	fix_close(&fix);
+	return counters;
+}
+
+static void
+large_stores_expire_whole_segments_without_moving(void **state)
+{
+	(void)state;
+	uint64_t freed;
+	struct store_counters counters = counters_after_expiry(128 * FIX_MIB, &freed);
+	assert_int_equal(counters.moved, 0);
+	assert_int_equal(counters.segments_compacted, 0);
+	assert_in_range(freed, 240, 270); /* 16 of 128 MiB in segments of 64 KiB */
+	assert_int_equal(counters.segments_expired, freed);
+	/* Fewer than 2000 segments: both kinds share them, and none is free as a whole. */
+	counters = counters_after_expiry(64 * FIX_MIB, &freed);
+	assert_int_equal(freed, 0);
+	assert_int_equal(counters.segments_expired, 0);
+}
+
+static void
+times_to_live_are_told_apart_by_a_factor_of_four(void **state)
+{
+	(void)state;
+	static const uint32_t ttl_s[] = {10, 40, 200, 900, 4000, 100000};
+	char name[32];
+	struct fix fix = fix_open(128 * FIX_MIB);
+	struct store_key key;
+	uint32_t now_s = 0;
+	for (unsigned i = 0; i < 60000; i++) {
+		struct store_write write = {.mode = STORE_SET, .expires_s = FIX_NOW_S + ttl_s[i % 6]};
+		snprintf(name, sizeof(name), "key-%u", i);
+		key = fix_key(&fix, name);
+		assert_int_equal(store_put(fix.thread, &key, &write, pattern_buffer, 480, NULL), STORE_OK);
+	}
+	for (unsigned group = 0; group < 6; group++) {
+		struct store_info info;
+		fix_pass(&fix, ttl_s[group] - now_s);
+		now_s = ttl_s[group];
+		fix_maintain_all(&fix);
+		store_info_get(fix.store, &info);
+		uint64_t left = (uint64_t)(5 - group) * 10000;
+		assert_in_range(info.items, left, left + (group + 1) * PER_SEGMENT);
+	}
+	assert_int_equal(fix_counters(&fix).moved, 0);
+	fix_close(&fix);
+}
+
 int
 main(void)
 {
@@ -746,6 +818,8 @@ main(void)
 	    cmocka_unit_test(handles_run_out_and_come_back),
 	    cmocka_unit_test(forty_threads_share_the_smallest_store_without_refusal),
 	    cmocka_unit_test(keys_spread_over_partitions),
+	    cmocka_unit_test(large_stores_expire_whole_segments_without_moving),
+	    cmocka_unit_test(times_to_live_are_told_apart_by_a_factor_of_four),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
