@@ -159,6 +159,32 @@ struct store_pin {
 bool store_pin(struct store_thread *thread, const struct store_view *view, struct store_pin *pin);
 void store_unpin(struct store_thread *thread, struct store_pin pin);
 
+/* ---- walking over all items ------------------------------------------------------------------------------------ */
+
+/* Where a walk is; zero at its start. Owned by the caller, fields by the store. Holds nothing up between two calls. */
+struct store_cursor {
+	uint32_t partition_, entry_, line_, slot_;
+};
+
+/* One item during a walk; valid until the visitor returns. */
+struct store_entry {
+	const uint8_t *key;
+	uint32_t key_len;
+	uint64_t total_bytes; /* of memory, header and chunks included */
+	struct store_view view;
+};
+
+/* Must not call the store, but for store_view_span(). False: stop here, and begin with this item next time. */
+typedef bool store_visit(void *ctx, const struct store_entry *entry);
+
+/*
+ * Visits live items beside readers and writers, looking at about `budget` places (7 a line, most of them taken). Counts
+ * no access. Returns whether there is more. An item that is in the store for the whole walk is visited at least once;
+ * twice is possible when the index grows.
+ */
+bool store_walk(
+    struct store_thread *thread, struct store_cursor *cursor, unsigned budget, store_visit *visit, void *ctx);
+
 /* ---- writing --------------------------------------------------------------------------------------------------- */
 
 enum store_mode {

@@ -48,6 +48,8 @@ struct racer {
 	struct store_pin pin;
 	struct store_view pinned;
 	bool has_pin;
+	struct store_cursor cursor; /* of a walk over all items */
+	bool met_swap, met_count;
 	uint8_t value[sizeof(struct head) + VALUE_MAX];
 };
 
@@ -238,6 +240,35 @@ step_mark(struct racer *r, unsigned k)
 	}
 }
 
+static bool
+visit(void *ctx, const struct store_entry *entry)
+{
+	struct racer *r = ctx;
+	struct head head;
+
+	if (entry->key_len > 4 && memcmp(entry->key, "key-", 4) == 0)
+		expect(r, value_is_whole(r, &entry->view, &head) &&
+		              head.key == (unsigned)atoi((const char[]){(char)entry->key[4],
+		                              entry->key_len > 5 ? (char)entry->key[5] : '\0', '\0'}));
+	else if (memcmp(entry->key, "swap-0", 6) == 0)
+		r->met_swap = true;
+	else if (memcmp(entry->key, "count-0", 7) == 0)
+		r->met_count = true;
+	return pick(r, 64) != 0;
+}
+
+/* Where nothing is evicted a whole walk meets what was there from the start. */
+static void
+step_walk(struct racer *r)
+{
+	if (store_walk(r->thread, &r->cursor, 100 + pick(r, 400), visit, r))
+		return;
+	if (!r->race->filler_max)
+		expect(r, r->met_swap && r->met_count);
+	r->met_swap = r->met_count = false;
+	r->cursor = (struct store_cursor){0};
+}
+
 /* Distinct keys grow the index and press on memory. */
 static void
 step_filler(struct racer *r)
@@ -297,6 +328,8 @@ step(struct racer *r, unsigned i)
 			step_filler(r);
 	if (i % 8 == 0)
 		step_quiesce(r);
+	if (i % 16 == 7)
+		step_walk(r);
 	if (i % 4 == 0)
 		store_maintain(r->thread, pick(r, 64));
 	if (r->id == 0 && i % 1000 == 0)
