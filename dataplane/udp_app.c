@@ -12,8 +12,10 @@
 
 #include "dataplane/proto/udp_frame.h"
 
-/* A reply longer than this many datagrams is dropped: 1 MiB and a little, so that one request cannot drain
- * the pool. */
+/*
+ * All replies to one datagram take no more than this many, 1 MiB and a little; what would exceed it is dropped. So one
+ * request cannot drain the pool, and one datagram full of requests for large values cannot keep the worker for seconds.
+ */
 #define REPLY_DATAGRAMS_MAX 1024u
 
 struct udp_sink {
@@ -21,6 +23,7 @@ struct udp_sink {
 	struct worker *worker;
 	const struct net_flow *flow;
 	struct proto_udp_frame frame; /* of the request; then of each datagram of the reply */
+	uint16_t sent_len;            /* datagrams of earlier replies to the same request datagram */
 	uint16_t datagrams_len;
 	bool failed;        /* no packet memory, or too long: nothing is sent */
 	uint16_t last_used; /* payload bytes in the last datagram */
@@ -39,7 +42,9 @@ datagram_add(struct udp_sink *sink)
 
 	if (sink->failed)
 		return false;
-	m = sink->datagrams_len < REPLY_DATAGRAMS_MAX ? rte_pktmbuf_alloc(sink->worker->pool) : NULL;
+	m = sink->sent_len + sink->datagrams_len < (int)REPLY_DATAGRAMS_MAX
+	        ? rte_pktmbuf_alloc(sink->worker->pool)
+	        : NULL;
 	if (unlikely(!m)) {
 		sink->failed = true;
 		return false;
@@ -161,6 +166,7 @@ reply_send(struct udp_sink *sink)
 		return;
 	}
 	sink->frame.total = total;
+	sink->sent_len += total;
 	for (uint16_t i = 0; i < total; i++) {
 		struct rte_mbuf *m = sink->datagrams[i];
 
@@ -199,6 +205,7 @@ serve_one(struct udp_sink *sink, const struct net_udp_rx *rx)
 	sink->flow = &rx->flow;
 	bytes += PROTO_UDP_HEADER_BYTES;
 	len -= PROTO_UDP_HEADER_BYTES;
+	sink->sent_len = 0;
 	do {
 		used = 0;
 		sink->datagrams_len = 0;
