@@ -133,15 +133,18 @@ static void
 figures_gather(struct dataplane *dataplane, struct figures *figures)
 {
 	const struct dataplane_config *config = &dataplane->config;
+	struct figures_counters baseline;
 	struct rusage usage;
 
 	memset(figures, 0, sizeof(*figures));
 	dataplane_info(dataplane, &figures->process);
 	store_info_get(dataplane->store, &figures->store);
-	figures_sum(dataplane, &figures->counters);
+	/* The baseline first: counters only grow, so none is below it, whoever resets meanwhile. */
 	rte_spinlock_lock(&dataplane->baseline_lock);
-	counters_subtract(&figures->counters, &dataplane->baseline, sizeof(figures->counters));
+	baseline = dataplane->baseline;
 	rte_spinlock_unlock(&dataplane->baseline_lock);
+	figures_sum(dataplane, &figures->counters);
+	counters_subtract(&figures->counters, &baseline, sizeof(figures->counters));
 	getrusage(RUSAGE_SELF, &usage);
 	figures->user = usage.ru_utime;
 	figures->system = usage.ru_stime;
