@@ -22,7 +22,9 @@ mailbox_open(struct mailbox *mailbox, const char *name, int node)
 	mailbox->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (mailbox->wake_fd < 0)
 		return -errno;
-	mailbox->ring = rte_ring_create_elem(name, MAILBOX_ELEMENT, MAILBOX_MESSAGES, node, RING_F_SC_DEQ);
+	/* Relaxed tails: no writer waits for another one that was preempted while it wrote. */
+	mailbox->ring = rte_ring_create_elem(
+	    name, MAILBOX_ELEMENT, MAILBOX_MESSAGES, node, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 	if (!mailbox->ring) {
 		close(mailbox->wake_fd);
 		return -rte_errno;
@@ -42,7 +44,7 @@ mailbox_close(struct mailbox *mailbox)
 bool
 mailbox_send(struct mailbox *mailbox, const struct message *message)
 {
-	if (rte_ring_mp_enqueue_elem(mailbox->ring, (void *)(uintptr_t)message, MAILBOX_ELEMENT) != 0)
+	if (rte_ring_enqueue_elem(mailbox->ring, (void *)(uintptr_t)message, MAILBOX_ELEMENT) != 0)
 		return false;
 	mailbox_wake(mailbox);
 	return true;
