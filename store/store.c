@@ -176,6 +176,13 @@ store_counters_sum(const struct store *store, struct store_counters *sum)
 	}
 }
 
+/* What came less what went; never below zero, though the two are read at different moments. */
+static uint64_t
+left(uint64_t in, uint64_t out)
+{
+	return in > out ? in - out : 0;
+}
+
 void
 store_info_get(const struct store *store, struct store_info *info)
 {
@@ -184,8 +191,8 @@ store_info_get(const struct store *store, struct store_info *info)
 	store_counters_sum(store, &counters);
 	*info = (struct store_info){.limit_bytes = __atomic_load_n(&store->limit_bytes, __ATOMIC_RELAXED),
 	    .segment_bytes = segment_bytes(&store->partitions[0]),
-	    .items = counters.items_in - counters.items_out,
-	    .bytes = counters.bytes_in - counters.bytes_out,
+	    .items = left(counters.items_in, counters.items_out),
+	    .bytes = left(counters.bytes_in, counters.bytes_out),
 	    .partitions = store->partitions_len,
 	    .hugepages = true,
 	    .bound = true};
