@@ -16,6 +16,7 @@
 
 #include "dataplane/login.h"
 #include "dataplane/proto/request.h"
+#include "dataplane/unmap.h"
 
 #define MBUF_CACHE 256u
 
@@ -35,6 +36,7 @@ dataplane_config_default(struct dataplane_config *config)
 	config->receive_buffer_bytes = 256 << 10;
 	config->send_buffer_bytes = 256 << 10;
 	config->flush_enabled = true;
+	config->dump_enabled = true;
 	store_config_default(&config->store);
 }
 
@@ -312,6 +314,7 @@ dataplane_stop(struct dataplane *dataplane)
 		mailbox_wake(&dataplane->workers[i].mailbox);
 		rte_eal_wait_lcore(dataplane->workers[i].lcore);
 	}
+	unmap_unguarded();
 	for (unsigned i = 0; i < dataplane->ports_len; i++)
 		port_stop(&dataplane->ports[i]);
 	for (unsigned i = 0; dataplane->workers && i < dataplane->workers_len; i++) {

@@ -78,6 +78,7 @@ struct serve_config {
 	uint32_t item_max_bytes; /* as the store's */
 	uint32_t line_max_bytes; /* longest get line, default 1 MiB; other lines end at memcached's 2048 */
 	bool flush_enabled;      /* false: CLIENT_ERROR flush_all not allowed */
+	bool dump_disabled;      /* memcached's -X: no dumps of items */
 	bool auth; /* nothing is served before a login; datagrams, which cannot log in, never are */
 };
 
@@ -98,13 +99,14 @@ void serve_session_close(
 enum serve_state {
 	SERVE_GO_ON,
 	SERVE_FULL, /* the sink had no room, or a login is pending: call again with the rest when that is over */
+	SERVE_AGAIN, /* there is more to say and room for it: call again soon with the rest, after other work */
 	SERVE_CLOSE, /* end the stream after what was written to the sink (quit, protocol violation) */
 	SERVE_ABORT, /* the sink could not take a reply: the stream is out of step, reset it */
 };
 
 /*
  * Takes the next bytes of a stream, split anywhere, and answers every request that they complete. *consumed <= len;
- * what was not consumed (only with SERVE_FULL) must be given again, first, with more after it or not. A call with
+ * what was not consumed (only with SERVE_FULL and SERVE_AGAIN) must be given again, first, with more after it or not. A call with
  * len 0 goes on with a suspended reply.
  */
 enum serve_state serve_bytes(struct serve_session *session, const uint8_t *bytes, uint32_t len,

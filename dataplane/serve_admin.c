@@ -70,10 +70,8 @@ serve_cmd_stats(struct serve_call *call, const struct proto_request *request)
 		stats_detail(call, request);
 		return SERVE_GO_ON;
 	}
-	if (proto_token_is(&group, "cachedump")) {
-		serve_out_reply(call, PROTO_REPLY_CACHEDUMP_FORBIDDEN);
-		return SERVE_GO_ON;
-	}
+	if (proto_token_is(&group, "cachedump"))
+		return serve_dump_cache(call, request);
 	if (proto_token_is(&group, "reset")) {
 		host_stats(call, &group);
 		serve_out_reply(call, PROTO_REPLY_RESET);
@@ -93,8 +91,8 @@ serve_cmd_stats(struct serve_call *call, const struct proto_request *request)
 /* ---- the process
  * ----------------------------------------------------------------------------------------------- */
 
-static bool
-token_u32(const struct proto_request *request, unsigned index, uint32_t *value)
+bool
+serve_token_u32(const struct proto_request *request, unsigned index, uint32_t *value)
 {
 	uint64_t number;
 
@@ -127,7 +125,7 @@ serve_cmd_verbosity(struct serve_call *call, const struct proto_request *request
 	const struct serve_host *host = &call->serve->host;
 	uint32_t level;
 
-	if (!token_u32(request, 1, &level)) {
+	if (!serve_token_u32(request, 1, &level)) {
 		serve_out_unless(call, request->noreply, PROTO_REPLY_BAD_FORMAT);
 		return SERVE_GO_ON;
 	}
@@ -144,7 +142,7 @@ serve_cmd_memory_limit(struct serve_call *call, const struct proto_request *requ
 	enum proto_reply reply = PROTO_REPLY_OK;
 	uint32_t megabytes;
 
-	if (!token_u32(request, 1, &megabytes))
+	if (!serve_token_u32(request, 1, &megabytes))
 		reply = PROTO_REPLY_ERROR;
 	else if (megabytes < 8)
 		reply = PROTO_REPLY_MEMLIMIT_SMALL;
@@ -211,8 +209,8 @@ slabs_automove(const struct proto_request *request)
 	if (proto_token_is(word, "ratio") || proto_token_is(word, "freeratio"))
 		return token_double(request, 3, &ratio) ? PROTO_REPLY_OK : PROTO_REPLY_ERROR;
 	if (proto_token_is(word, "window"))
-		return token_u32(request, 3, &level) ? PROTO_REPLY_OK : PROTO_REPLY_BAD_FORMAT;
-	if (!token_u32(request, 2, &level))
+		return serve_token_u32(request, 3, &level) ? PROTO_REPLY_OK : PROTO_REPLY_BAD_FORMAT;
+	if (!serve_token_u32(request, 2, &level))
 		return PROTO_REPLY_BAD_FORMAT;
 	return level <= 2 ? PROTO_REPLY_OK : PROTO_REPLY_ERROR;
 }
@@ -236,7 +234,7 @@ lru_tune(const struct proto_request *request)
 	uint32_t hot_percent, warm_percent;
 	double hot_factor, warm_factor;
 
-	if (!token_u32(request, 2, &hot_percent) || !token_u32(request, 3, &warm_percent) ||
+	if (!serve_token_u32(request, 2, &hot_percent) || !serve_token_u32(request, 3, &warm_percent) ||
 	    !token_double(request, 4, &hot_factor) || !token_double(request, 5, &warm_factor))
 		return PROTO_REPLY_ERROR;
 	if ((uint64_t)hot_percent + warm_percent > 80)
@@ -302,15 +300,11 @@ crawler_reply(const struct proto_request *request)
 		                                                                         : PROTO_REPLY_ERROR;
 	if (request->tokens_len != 3)
 		return PROTO_REPLY_ERROR;
-	if (proto_token_is(word, "metadump"))
-		return PROTO_REPLY_METADUMP_FORBIDDEN;
-	if (proto_token_is(word, "mgdump"))
-		return PROTO_REPLY_MGDUMP_FORBIDDEN;
 	if (proto_token_is(word, "crawl"))
 		return is_class_list(&request->tokens[2]) ? PROTO_REPLY_OK : PROTO_REPLY_CRAWLER_CLASS;
 	if (!proto_token_is(word, "tocrawl") && !proto_token_is(word, "sleep"))
 		return PROTO_REPLY_ERROR;
-	if (!token_u32(request, 2, &number))
+	if (!serve_token_u32(request, 2, &number))
 		return PROTO_REPLY_BAD_FORMAT;
 	return proto_token_is(word, "sleep") && number > 1000000 ? PROTO_REPLY_CRAWLER_SLEEP : PROTO_REPLY_OK;
 }
@@ -318,7 +312,15 @@ crawler_reply(const struct proto_request *request)
 enum serve_state
 serve_cmd_lru_crawler(struct serve_call *call, const struct proto_request *request)
 {
-	serve_out_reply(call, crawler_reply(request));
+	const struct proto_token *token = request->tokens;
+	bool keys_only = request->tokens_len == 3 && proto_token_is(&token[1], "mgdump");
+
+	if (!keys_only && !(request->tokens_len == 3 && proto_token_is(&token[1], "metadump")))
+		serve_out_reply(call, crawler_reply(request));
+	else if (proto_token_is(&token[2], "hash") || is_class_list(&token[2]))
+		return serve_dump_items(call, keys_only);
+	else
+		serve_out_reply(call, PROTO_REPLY_CRAWLER_CLASS);
 	return SERVE_GO_ON;
 }
 

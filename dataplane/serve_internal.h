@@ -7,6 +7,7 @@
  *   serve_update.c   storage commands, delete, incr, decr, touch, flush_all
  *   serve_meta.c     mg, ms, md, ma, me
  *   serve_admin.c    stats and the rest
+ *   serve_dump.c     dumps of all items
  *   serve_auth.c     logins
  *
  * and those of serve_binary.h for the binary protocol.
@@ -25,6 +26,7 @@
 #define SERVE_PEEKS_MAX      64u   /* keys hashed ahead in one burst */
 #define SERVE_LINES_KEPT     64u   /* spare line buffers kept by a worker */
 #define SERVE_LINE_BYTES     2304u /* first size of a line buffer: any line but a long get */
+#define SERVE_SLAB_CLASSES   64u   /* what memcached takes for a slab class is below this */
 #define SERVE_VALUE_HEAD_MAX (PROTO_KEY_MAX + PROTO_VALUE_HEAD_MAX)
 
 struct serve_peeked_key {
@@ -71,6 +73,7 @@ enum serve_phase {
 	SERVE_PHASE_LOGIN_BLOCK, /* user and password on their way */
 	SERVE_PHASE_LOGIN_WAIT,  /* for the verdict */
 	SERVE_PHASE_SASL_WAIT,   /* the same in the binary protocol */
+	SERVE_PHASE_DUMP,        /* a dump goes on */
 	SERVE_PHASE_CLOSED,
 };
 
@@ -101,7 +104,8 @@ struct serve_session {
 	struct serve_line *line;
 	struct store_fill *fill;
 	struct serve_meta_tail *meta; /* of the ms whose value is on its way */
-	uint32_t missing;             /* bytes of the value's block still to come, its line end included */
+	struct serve_dump *dump;
+	uint32_t missing; /* bytes of the value's block still to come, its line end included */
 	union {
 		uint32_t expires_s; /* gat, suspended */
 		uint32_t opaque;    /* binary: of the request whose value or verdict is on its way */
@@ -261,6 +265,17 @@ void serve_count_cas(struct serve_counters *counters, enum store_status status);
 /* The reply of a finished ms; in serve_meta.c. */
 void serve_meta_set_done(struct serve_call *call, const struct serve_meta_tail *meta, bool noreply,
     enum store_status status, uint64_t cas);
+
+/* Keys as dumps write them: %XX for all but letters, digits and -._~; up to three bytes each. */
+uint8_t *serve_put_uri(uint8_t *to, const uint8_t *key, uint32_t len);
+
+/* Begins a dump and goes on with it; in serve_dump.c. */
+enum serve_state serve_dump_items(struct serve_call *call, bool keys_only);
+enum serve_state serve_dump_cache(struct serve_call *call, const struct proto_request *request);
+enum serve_state serve_dump_step(struct serve_call *call);
+
+/* A token that is a number below 2^32; in serve_admin.c. */
+bool serve_token_u32(const struct proto_request *request, unsigned index, uint32_t *value);
 
 /* Lets the session swallow a value, then say `verdict` unless that is PROTO_REPLY_NONE. */
 void serve_swallow(struct serve_call *call, uint32_t value_bytes, enum proto_reply verdict);

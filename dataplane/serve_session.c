@@ -272,8 +272,8 @@ choose_protocol(struct serve_call *call)
 static inline bool
 owes_reply(const struct serve_session *session)
 {
-	return session->phase == SERVE_PHASE_KEYS || session->phase == SERVE_PHASE_LOGIN_WAIT ||
-	       session->phase == SERVE_PHASE_SASL_WAIT;
+	return session->phase == SERVE_PHASE_KEYS || session->phase == SERVE_PHASE_DUMP ||
+	       session->phase == SERVE_PHASE_LOGIN_WAIT || session->phase == SERVE_PHASE_SASL_WAIT;
 }
 
 enum serve_state
@@ -303,6 +303,8 @@ serve_session_step(struct serve_call *call)
 	case SERVE_PHASE_LOGIN_WAIT:
 	case SERVE_PHASE_SASL_WAIT:
 		return serve_auth_resume(call);
+	case SERVE_PHASE_DUMP:
+		return serve_dump_step(call);
 	case SERVE_PHASE_CLOSED:
 		break;
 	}
@@ -327,9 +329,11 @@ serve_session_clear(struct serve_session *session)
 		store_fill_abort(session->serve->thread, session->fill);
 	serve_line_put(session->serve, session->line);
 	free(session->meta);
+	free(session->dump);
 	session->fill = NULL;
 	session->line = NULL;
 	session->meta = NULL;
+	session->dump = NULL;
 	session->phase = SERVE_PHASE_CLOSED;
 }
 

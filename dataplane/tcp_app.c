@@ -3,15 +3,20 @@
  * with its first bytes, so that one which says nothing costs nothing here.
  *
  * The context of a connection is the session's address; its lowest bit remembers that the peer has closed
- * while a reply was suspended, so that the connection ends after it.
+ * while a reply was suspended, so that the connection ends after it. Sessions that have more to say than one pass of the
+ * loop should wait for are remembered in a list, and go on once a pass.
  */
 #include "dataplane/worker.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define CONTEXT_PEER_CLOSED ((uintptr_t)1)
 #define CONTEXT_IGNORE      ((uintptr_t)2)
-#define CONTEXT_BITS        (CONTEXT_PEER_CLOSED | CONTEXT_IGNORE)
+#define CONTEXT_AGAIN       ((uintptr_t)4) /* in the list of those that go on by themselves */
+#define CONTEXT_BITS        (CONTEXT_PEER_CLOSED | CONTEXT_IGNORE | CONTEXT_AGAIN)
+
+#define AGAIN_MIN 16u /* first room of that list */
 
 /* Values from this size on leave from where they lie: below it a copy is cheaper than a pin and its release.
  */
@@ -218,6 +223,36 @@ app_accepted(void *app, struct tcp_conn *conn, bool *refuse)
 	return (void *)CONTEXT_IGNORE;
 }
 
+/* False: no memory. */
+static bool
+again_add(struct worker *worker, struct tcp_conn *conn)
+{
+	if (context_has(tcp_context(conn), CONTEXT_AGAIN))
+		return true;
+	if (worker->again_len == worker->again_room) {
+		unsigned room = worker->again_room ? 2 * worker->again_room : AGAIN_MIN;
+		struct tcp_conn **grown = realloc(worker->again, room * sizeof(*grown));
+
+		if (!grown)
+			return false;
+		worker->again = grown;
+		worker->again_room = room;
+	}
+	worker->again[worker->again_len++] = conn;
+	context_add(conn, CONTEXT_AGAIN);
+	return true;
+}
+
+static void
+again_remove(struct worker *worker, const struct tcp_conn *conn)
+{
+	for (unsigned i = 0; i < worker->again_len; i++)
+		if (worker->again[i] == conn) {
+			worker->again[i] = worker->again[--worker->again_len];
+			return;
+		}
+}
+
 /* Feeds a session and acts on how it ended. Returns what was consumed; *full: the reply waits for room. */
 static uint32_t
 feed(struct worker *worker, struct tcp_conn *conn, struct serve_session *session, const uint8_t *bytes,
@@ -234,6 +269,14 @@ feed(struct worker *worker, struct tcp_conn *conn, struct serve_session *session
 		*full = true;
 		worker->counters.bytes_read += consumed;
 		return consumed;
+	case SERVE_AGAIN:
+		*full = true;
+		worker->counters.bytes_read += consumed;
+		if (again_add(worker, conn))
+			return consumed;
+		worker->counters.sessions_no_memory++;
+		tcp_abort(conn);
+		return len;
 	case SERVE_CLOSE:
 		context_add(conn, CONTEXT_IGNORE);
 		tcp_close(conn);
@@ -315,12 +358,33 @@ tcp_app_go_on(struct worker *worker, struct tcp_conn *conn)
 	app_writable(worker, conn, tcp_context(conn));
 }
 
+bool
+tcp_app_again(struct worker *worker)
+{
+	unsigned len = worker->again_len;
+
+	/* Nobody leaves the list meanwhile: closed() is not called from here. Who has still more is added behind. */
+	for (unsigned i = 0; i < len; i++) {
+		struct tcp_conn *conn = worker->again[i];
+		void *context = (void *)((uintptr_t)tcp_context(conn) & ~CONTEXT_AGAIN);
+
+		tcp_set_context(conn, context);
+		if (serve_session_busy(context_session(context)))
+			app_writable(worker, conn, context);
+	}
+	worker->again_len -= len;
+	memmove(worker->again, worker->again + len, worker->again_len * sizeof(worker->again[0]));
+	return len != 0;
+}
+
 static void
 app_closed(void *app, struct tcp_conn *conn, void *context, enum tcp_close_reason reason)
 {
 	struct worker *worker = app;
 	struct serve_session *session = context_session(context);
 
+	if (unlikely(context_has(context, CONTEXT_AGAIN)))
+		again_remove(worker, conn);
 	if (session)
 		serve_session_close(session);
 	worker->counters.connections_closed++;

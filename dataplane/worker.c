@@ -15,6 +15,7 @@
 #include <rte_lcore.h>
 
 #include "dataplane/admin.h"
+#include "dataplane/unmap.h"
 #include "dataplane/login.h"
 
 /*
@@ -215,6 +216,8 @@ worker_pass(struct worker *worker)
 
 	worked = receive(worker) != 0;
 	worked |= read_mail(worker) != 0;
+	if (unlikely(worker->again_len))
+		worked |= tcp_app_again(worker);
 	run_timers(worker);
 	transmit(worker);
 	worked |= maintain(worker);
@@ -223,7 +226,8 @@ worker_pass(struct worker *worker)
 	worker->counters.loops++;
 	worker->counters.loops_busy += worked;
 	worker->worked = worked;
-	atomic_store_explicit(&worker->heartbeat_tsc, worker->clock.tsc, memory_order_relaxed);
+	/* release: what the pass touched in a port's memory is behind it; pairs with unmap.c */
+	atomic_store_explicit(&worker->heartbeat_tsc, worker->clock.tsc, memory_order_release);
 	return worked;
 }
 
@@ -289,6 +293,7 @@ worker_open_serve(struct worker *worker)
 	    .item_max_bytes = config->store.item_max_bytes,
 	    .line_max_bytes = 1 << 20,
 	    .flush_enabled = config->flush_enabled,
+	    .dump_disabled = !config->dump_enabled,
 	    .auth = worker->shared->auth != NULL,
 	};
 	const struct serve_host host = {
@@ -322,6 +327,7 @@ worker_close(struct worker *worker)
 	}
 	if (worker->net)
 		net_stack_destroy(worker->net);
+	free(worker->again);
 	udp_sink_destroy(worker->udp_sink);
 	tcp_sink_destroy(worker->tcp_sink);
 	if (worker->serve)
@@ -368,6 +374,7 @@ worker_main(void *arg)
 	struct worker *worker = arg;
 
 	signals_choose();
+	unmap_from_worker();
 	prctl(PR_SET_TIMERSLACK, 1000UL); /* nanoseconds: short sleeps stay short */
 	worker->lcore = rte_lcore_id();
 	if (worker_open(worker) != 0) {

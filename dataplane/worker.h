@@ -94,6 +94,8 @@ struct worker {
 	struct value_ref *value_refs_free;
 	struct value_ref *value_ref_batches;
 	struct tcp_sink *tcp_sink;
+	struct tcp_conn **again; /* connections that have more to say without being asked */
+	unsigned again_len, again_room;
 	struct udp_sink *udp_sink;
 	unsigned random_left;
 	uint64_t random[WORKER_RANDOM_LEN];
@@ -127,6 +129,8 @@ void tcp_sink_destroy(struct tcp_sink *sink);
 struct tcp_conn *tcp_app_conn(const struct worker *worker);
 /* Goes on with a connection whose session waited for something else than room. */
 void tcp_app_go_on(struct worker *worker, struct tcp_conn *conn);
+/* Lets those go on that have more to say and room for it. Returns whether there were any. */
+bool tcp_app_again(struct worker *worker);
 void udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n);
 struct udp_sink *udp_sink_create(struct worker *worker);
 void udp_sink_destroy(struct udp_sink *sink);

@@ -143,7 +143,7 @@ give(
 			serve_auth_verdict(fuzz->pending, fuzz->logins % 2 != 0);
 			fuzz->pending = NULL;
 		}
-	} while (state == SERVE_FULL);
+	} while (state == SERVE_FULL || state == SERVE_AGAIN);
 	free(copy);
 	return state;
 }

@@ -81,7 +81,7 @@ give(struct serve_session *session, struct fuzz_sink *sink, const uint8_t *bytes
 		state = serve_bytes(session, copy + at, len - at, &sink->base, &consumed);
 		at += consumed;
 		sink->room = UINT32_MAX;
-	} while (state == SERVE_FULL);
+	} while (state == SERVE_FULL || state == SERVE_AGAIN);
 	free(copy);
 	return state;
 }

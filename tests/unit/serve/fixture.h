@@ -36,6 +36,7 @@ struct fixture {
 	uint32_t reserved_len;
 	bool refuse; /* no memory for replies */
 	enum serve_state state;
+	unsigned slices; /* calls that the last bytes took */
 	uint32_t verbosity;
 	uint64_t memory_limit;
 	enum serve_login login;           /* what is said of a login at once */
@@ -253,7 +254,15 @@ fixture_feed(struct fixture *f, const void *bytes, size_t len)
 
 	assert_non_null(copy);
 	memcpy(copy, bytes, len);
-	f->state = serve_bytes(f->session, copy, (uint32_t)len, &f->sink, &consumed);
+	f->slices = 0;
+	do { /* other work would come between */
+		uint32_t now = 0;
+		f->state = serve_bytes(f->session, copy + consumed, (uint32_t)len - consumed, &f->sink, &now);
+		consumed += now;
+		f->slices++;
+		if (f->state == SERVE_AGAIN)
+			store_quiesce(f->thread, f->now_s);
+	} while (f->state == SERVE_AGAIN);
 	if (f->state != SERVE_FULL)
 		assert_int_equal(consumed, len);
 	free(copy);
