@@ -31,6 +31,12 @@ ttl_expiry(const struct serve_call *call, int32_t ttl)
 	return store_expiry(ttl, call->serve->now_s);
 }
 
+static bool
+is_past(const struct serve_call *call, uint32_t expires_s)
+{
+	return expires_s != STORE_EXPTIME_NEVER && expires_s <= call->serve->now_s;
+}
+
 static uint8_t *
 put_flag(uint8_t *to, char flag, uint64_t number)
 {
@@ -198,6 +204,9 @@ reply_hit(struct serve_call *call, const struct proto_request *request, const st
 		to = put_bytes(begin, "HD", 2);
 	to = put_hit_flags(call, to, request, key, hit);
 	to = put_recache(call, to, key, hit);
+	/* Left out until now: the one who created the item would not have found it. */
+	if (hit->created && is_past(call, hit->expires_s))
+		store_touch(call->serve->thread, key, hit->expires_s, NULL);
 	to = put_bytes(to, "\r\n", 2);
 	if (hit->with_value && small)
 		to = put_bytes(serve_copy_value(call->serve, &hit->view, to), "\r\n", 2);
@@ -215,8 +224,9 @@ meta_find(struct serve_call *call, const struct proto_request *request, const st
     struct meta_hit *hit)
 {
 	struct store_thread *thread = call->serve->thread;
+	uint32_t expires_s = ttl_expiry(call, request->meta.vivify_ttl);
 	struct store_write write = {.mode = STORE_ADD,
-	    .expires_s = ttl_expiry(call, request->meta.vivify_ttl),
+	    .expires_s = is_past(call, expires_s) ? STORE_EXPTIME_NEVER : expires_s,
 	    .cas_set = has(request, 'E') && request->meta.cas_new != 0,
 	    .cas_new = request->meta.cas_new};
 	bool quiet = has(request, 'u');

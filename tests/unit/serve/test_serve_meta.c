@@ -95,6 +95,10 @@ vivified_item_gives_one_winner(void **state)
 	expect_reply(f, "mg a N30 v t\r\n", "VA 0 t30 Z\r\n\r\n");
 	expect_reply(f, "ms a 1 T30\r\nx\r\n", "HD\r\n");
 	expect_reply(f, "mg a N30 v\r\n", "VA 1\r\nx\r\n");
+	/* A time that is over makes a winner of everyone. */
+	expect_reply(f, "mg b N-1 v\r\n", "VA 0 W\r\n\r\n");
+	expect_reply(f, "mg b v\r\n", "EN\r\n");
+	expect_reply(f, "mg b N-1 s\r\n", "HD s0 W\r\n");
 	expect_reply(f, "mg b N0 t\r\n", "HD t-1 W\r\n");
 	fixture_advance(f, 31);
 	expect_reply(f, "mg a v\r\n", "EN\r\n");
