@@ -28,7 +28,7 @@ VALUES = [b"", b"a", b"5", b"10", b"00010", b" 7", b"12  ", b"184467440737095516
 # Appended and prepended: nothing that makes "12  www...", which counts as a number in memcached however long it is.
 SHORT = [value for value in VALUES if len(value) < 1000 and b" " not in value]
 NUMBERS = [0, 1, 2, 10, 1 << 32, (1 << 63), (1 << 64) - 1]
-EXPIRATIONS = [0, 0, 0, 100, 2592000, 2592001, 0xFFFFFFFF, 0x80000000]
+EXPIRATIONS = [0, 0, 0, 1000, 2592000, 2592001, 0xFFFFFFFF, 0x80000000]
 FLAGS = [0, 1, 0xFFFF, 0xFFFFFFFF]
 STORE, JOIN, DELTA, TOUCH = (0x01, 0x02, 0x03, 0x11, 0x12, 0x13), (0x0E, 0x0F, 0x19, 0x1A), (0x05, 0x06, 0x15, 0x16), \
     (0x1C, 0x1D, 0x1E, 0x23, 0x24)
