@@ -6,9 +6,9 @@
 
 /* Segments looked at in one search for dead ones, and the dead share from which moving the rest pays. */
 #define SCAN_SEGMENTS     64u
-#define COMPACT_DEAD_PART 4u  /* a quarter */
-#define QUEUE_SKIP_MAX    8u  /* victims skipped in a queue because fills still write into them */
-#define RECLAIM_LOOK_MAX  32u /* segments in limbo looked at in one go */
+#define COMPACT_DEAD_PART 4u    /* a quarter */
+#define QUEUE_LOOK_MAX    1024u /* segments looked at in one queue: all that fills may hold in a small store */
+#define RECLAIM_LOOK_MAX  32u   /* segments in limbo looked at in one go */
 #define CRAWL_LOOK_MAX    64u
 #define RESERVE_PART      16u /* the reserve is at most 1/16 of the segments */
 
@@ -219,20 +219,38 @@ victim_scan(const struct store *store, struct partition *part, uint32_t now_expi
 	return VICTIM_NONE;
 }
 
-/* The head of each queue that may go; the one with the least priority. */
+/*
+ * The first of a queue that may go. What fills still write into goes to the end, as if it had been sealed now: else the
+ * segments of one slow sender would gather at the head and hide all victims behind them.
+ */
+static uint32_t
+queue_first_idle(struct partition *part, uint32_t class)
+{
+	struct segment_queue *queue = &part->queue[class];
+	uint32_t last = queue->tail, next = queue->head;
+
+	for (unsigned looks = 0; next != SEGMENT_NONE && looks < QUEUE_LOOK_MAX; looks++) {
+		uint32_t at = next;
+		struct segment *seg = &part->segments[at];
+		if (segment_idle(seg))
+			return at;
+		next = at != last ? seg->next : SEGMENT_NONE;
+		queue_remove(part, queue, at);
+		queue_push(part, queue, at);
+		seg->priority = segment_priority(part, class);
+	}
+	return SEGMENT_NONE;
+}
+
+/* The first of each queue that may go; the one with the least priority. */
 static enum victim_kind
 victim_evict(struct partition *part, uint32_t *segment)
 {
 	uint64_t least = UINT64_MAX;
 
 	for (uint32_t class = 0; class < CLASSES; class ++) {
-		uint32_t at = part->queue[class].head;
-		for (unsigned skip = 0; at != SEGMENT_NONE && skip < QUEUE_SKIP_MAX; skip++) {
-			if (segment_idle(&part->segments[at]))
-				break;
-			at = part->segments[at].next;
-		}
-		if (at == SEGMENT_NONE || !segment_idle(&part->segments[at]))
+		uint32_t at = queue_first_idle(part, class);
+		if (at == SEGMENT_NONE)
 			continue;
 		if (part->segments[at].priority < least) {
 			least = part->segments[at].priority;

@@ -1,0 +1,85 @@
+/*
+ * Fills that stay open: what slow senders hold must not keep the rest of the store from being used again.
+ */
+#include "fixture.h"
+
+#define VALUE_BYTES 1000000u
+#define SENT_BYTES  900000u
+
+static uint8_t *bytes;
+
+static int
+group_setup(void **state)
+{
+	(void)state;
+	bytes = calloc(1, VALUE_BYTES);
+	return bytes ? 0 : -1;
+}
+
+static int
+group_teardown(void **state)
+{
+	(void)state;
+	free(bytes);
+	return 0;
+}
+
+static struct store_fill *
+begin(struct fix *fix, const char *name)
+{
+	struct store_write write = {.mode = STORE_SET};
+	struct store_key key = fix_key(fix, name);
+	struct store_fill *fill;
+
+	assert_int_equal(store_reserve(fix->thread, &key, &write, VALUE_BYTES, &fill), STORE_OK);
+	assert_int_equal(store_fill_append(fill, bytes, SENT_BYTES), SENT_BYTES);
+	return fill;
+}
+
+static void
+put_large(struct fix *fix, unsigned number)
+{
+	struct store_write write = {.mode = STORE_SET};
+	struct store_key key;
+	char name[16];
+
+	snprintf(name, sizeof(name), "large%u", number);
+	key = fix_key(fix, name);
+	assert_int_equal(store_put(fix->thread, &key, &write, bytes, VALUE_BYTES, NULL), STORE_OK);
+	store_maintain(fix->thread, 64);
+	fix_quiesce(fix);
+}
+
+/* Segments go by age, so those of a slow fill become the oldest. */
+static void
+slow_fills_hide_no_victims_behind_them(void **state)
+{
+	(void)state;
+	struct fix fix = fix_open(64 * FIX_MIB);
+	struct store_fill *fills[8];
+	char name[] = "slow0";
+
+	for (unsigned i = 0; i < 8; i++) {
+		name[4] = (char)('0' + i);
+		fills[i] = begin(&fix, name);
+	}
+	for (unsigned i = 0; i < 300; i++)
+		put_large(&fix, i);
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(store_fill_append(fills[i], bytes, VALUE_BYTES), VALUE_BYTES - SENT_BYTES);
+		assert_int_equal(store_fill_commit(fix.thread, fills[i], NULL), STORE_OK);
+	}
+	for (unsigned i = 300; i < 600; i++)
+		put_large(&fix, i);
+	fix_close(&fix);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(slow_fills_hide_no_victims_behind_them),
+	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
