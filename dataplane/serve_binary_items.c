@@ -216,8 +216,7 @@ serve_binary_delta(struct serve_call *call, const struct proto_binary *request)
 	struct serve *serve = call->serve;
 	struct store_key key = request_key(serve, request);
 	bool decrement = request->command == PROTO_BINARY_DECR;
-	struct store_change change = {
-	    .decrement = decrement, .amount = request->delta, .cas = request->cas};
+	struct store_change change = {.decrement = decrement, .amount = request->delta, .cas = request->cas};
 	enum proto_binary_status said = PROTO_BINARY_OK;
 	uint64_t number = request->initial, cas = 0;
 

@@ -1,10 +1,9 @@
 #!/usr/bin/python3
-"""Logins: memcached's text login and SASL PLAIN, hashes that take long, clients that do not wait, the file read again."""
+"""Logins: memcached's text one and SASL PLAIN, hashes that take long, clients that do not wait, the file read again."""
 import os
 import signal
 import socket
 import struct
-import subprocess
 import tempfile
 
 import appliance
@@ -15,14 +14,12 @@ LIST, AUTH, VERSION, NOOP, GETQ, SET = 0x20, 0x21, 0x0B, 0x0A, 0x09, 0x01
 DENIED = 0x20
 FAILED = b"CLIENT_ERROR authentication failure\r\n"
 
-# "secret": cheap; the slow user has one of a quarter of a second or more.
+# Hashes of "secret" and "changed", and one of neither that takes a quarter of a second or more.
 CHEAP = "$y$j75$saltsaltsaltsalt$DsMjm5uqUiFBUYLB9CLnX8E/M0k0mOVJBUWdpCrUik9"
+DIGEST = "xDrMCoCSsBWt0sUUEhib9k4XyuzorE/Cy.p8vW2kPuFL11C2vssxWtqahFC17fGDdU7D93VtnRfRvymd7unSL/"
+CHANGED = "$6$saltsalt$" + DIGEST
+SLOW = "$6$rounds=600000$saltsalt$" + DIGEST
 USERS = tempfile.NamedTemporaryFile("w", prefix="wirecache-users-")  # pylint: disable=consider-using-with
-
-
-def openssl_hash(password, salt):
-    return subprocess.run(["openssl", "passwd", "-6", "-salt", salt, password], check=True,
-                          capture_output=True).stdout.decode().strip()
 
 
 def write_users(**hashes):
@@ -181,7 +178,7 @@ def reload(target, text):
 def file_is_read_again_at_sighup(target):
     with target.connect() as before, target.connect() as stream:
         exchange(before, login_text(), b"STORED\r\n")
-        write_users(user=openssl_hash("changed", "saltsalt"))
+        write_users(user=CHANGED)
         reload(target, b"read again")
         exchange(before, b"mn\r\n", b"MN\r\n")
         exchange(stream, login_text(), FAILED)
@@ -205,6 +202,6 @@ def plain_passwords_and_udp_are_refused_at_start(target):
 
 
 if __name__ == "__main__":
-    write_users(user=CHEAP, patient=CHEAP, slow="$6$rounds=600000$saltsalt$" + openssl_hash("other", "x").rsplit("$", 1)[1])
+    write_users(user=CHEAP, patient=CHEAP, slow=SLOW)
     appliance.Target.answers = answers_strangers
     appliance.main({"auth": {"file": USERS.name}, "udp": {"port": 0}})

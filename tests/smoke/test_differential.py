@@ -76,7 +76,8 @@ def draw(rng):
     kind, key = rng.random(), rng.choice(KEYS)
     cas = rng.choice([0, 0, 0, 0, "last", "last", 1 << 60])
     if kind < 0.30:
-        return rng.choice(STORE), key, struct.pack("!II", rng.choice(FLAGS), rng.choice(EXPIRATIONS)), rng.choice(VALUES), cas
+        extras = struct.pack("!II", rng.choice(FLAGS), rng.choice(EXPIRATIONS))
+        return rng.choice(STORE), key, extras, rng.choice(VALUES), cas
     if kind < 0.42:
         return rng.choice(JOIN), key, b"", rng.choice(SHORT), cas
     if kind < 0.58:
@@ -110,14 +111,14 @@ def draw_broken(rng):
 
 
 def same(left, right):
-    """An incr of an empty value with a wrong CAS has two faults: memcached tells that it is no number, we tell the CAS."""
+    """An incr of an empty value with a wrong CAS has two faults: memcached tells of the number, we of the CAS."""
     return left == right or (left[1] in DELTA and (left[5], right[5]) == (6, 2))
 
 
 @contextlib.contextmanager
 def reference():
-    with subprocess.Popen(["memcached", "-u", "root", "-l", "127.0.0.1", "-p", str(REFERENCE_PORT), "-U", "0", "-m", "64",
-                           "-o", "no_lru_maintainer,no_lru_crawler"],
+    with subprocess.Popen(["memcached", "-u", "root", "-l", "127.0.0.1", "-p", str(REFERENCE_PORT), "-U", "0",
+                           "-m", "64", "-o", "no_lru_maintainer,no_lru_crawler"],
                           stdin=subprocess.DEVNULL, preexec_fn=appliance.die_with_parent) as process:
         address = ("127.0.0.1", REFERENCE_PORT)
         try:
@@ -147,7 +148,8 @@ def seeded_requests_get_the_same_replies(_target):
             for left, right in zip(expected, got):
                 assert same(left, right), (f"seed {SEED}, request {done + left[6]}: {requests[left[6]]!r}\n"
                                            f"memcached {left!r}\nwirecache {right!r}")
-            assert len(expected) == len(got), f"seed {SEED}, requests from {done}: {expected!r}, ours {got!r} to {requests!r}"
+            assert len(expected) == len(got), (f"seed {SEED}, requests from {done}: {requests!r}\n"
+                                               f"memcached {expected!r}\nwirecache {got!r}")
             done += len(requests)
 
 
