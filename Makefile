@@ -79,7 +79,7 @@ DATAPLANE_LIBS := $(call lib,dataplane) $(call lib,dataplane/net) $(call lib,dat
 
 $(B)/wirecached: $(B)/obj/control/main.o $(call lib,control) $(DATAPLANE_LIBS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -linih -ljansson -lnuma -lcrypt -lpthread
+	$(Q)$(CC) $(OPT) -Wl,--export-dynamic-symbol=munmap -o $@ $^ $(DPDK_LIBS) -linih -ljansson -lnuma -lcrypt -lpthread
 
 $(B)/wirectl: $(B)/obj/control/ctl/main.o $(call lib,control/ctl)
 	$(call say,LD,$@)
@@ -145,21 +145,21 @@ run: ## try it: install, build, run on a TAP interface of this machine
 test: ## prove it: build, unit tests (plain and sanitized), race tests, simulation, smoke tests
 	$(need_root)
 	@scripts/deps build run test
-	@$(SUBMAKE) all unit-programs $(SIM_PROGRAM)
+	@$(SUBMAKE) all unit-programs $(SIM_PROGRAM) $(B)/bench/udp_sender
 	@$(SUBMAKE) unit-programs SAN=1 B=$(B)/asan
 	@$(SUBMAKE) race-programs TSAN=1 B=$(B)/tsan
 	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --jobs $(JOBS) \
 		$(if $(SIM_PROGRAM),"$(SIM_PROGRAM) --cases $(CASES) --seed $(SEED)") $(SMOKE_TESTS) \
-		$(CLIENT_TESTS:%="% --small") \
+		$(CLIENT_TESTS:%="% --small") "$(DIFFERENTIAL_TEST) --cases 5000 --seed $(SEED)" \
 		$(foreach t,$(RACE_TESTS),"setarch -R $(t:$(B)/%=$(B)/tsan/%)") \
 		$(UNIT_TESTS:$(B)/%=$(B)/asan/%) $(UNIT_TESTS)
 
-smoke: $(B)/wirecached $(B)/wirectl ## real clients against an appliance in a network namespace
+smoke: $(B)/wirecached $(B)/wirectl $(B)/bench/udp_sender ## real clients against an appliance in a network namespace
 	$(need_root)
 	SMOKE_BUILD=$(abspath $(B)) scripts/run-tests $(SMOKE_TESTS)
 
 # ---- other people's clients, and memcached as the judge ----
-.PHONY: test-clients
+.PHONY: test-clients test-differential
 CLIENT_TESTS := tests/clients/test_matrix.py tests/clients/test_sasl.py
 CLIENT_RESULTS = $(B)/clients/results.json
 
@@ -173,6 +173,14 @@ test-clients: ## every client library of the matrix; writes docs/PROTOCOL.md's t
 	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests $(foreach t,$(CLIENT_TESTS),"env SMOKE_TARGET=memcached $(t)") \
 		$(foreach t,$(CLIENT_TESTS),"env CLIENTS_RESULTS=$(abspath $(CLIENT_RESULTS)) $(t)")
 	@tests/clients/publish.py $(CLIENT_RESULTS) docs/PROTOCOL.md
+
+DIFFERENTIAL_TEST := tests/differential/test_differential.py
+test-differential: ## CASES=n commands of each grammar, SEED=s, to memcached and to us: the same replies
+	$(need_root)
+	@scripts/deps build run test
+	@$(SUBMAKE) all
+	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --verbose --timeout 7200 \
+		"$(DIFFERENTIAL_TEST) --cases $(CASES) --seed $(SEED)"
 
 $(B)/bench/udp_sender: $(B)/obj/tests/bench/udp_sender.o
 	@mkdir -p $(@D)

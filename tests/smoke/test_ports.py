@@ -2,13 +2,16 @@
 """Ports other than TAP: kernel interfaces through af_packet and af_xdp, memif, a ring, virtio-user's refusal."""
 import contextlib
 import os
+import shutil
+import subprocess
 import time
 
 import appliance
-from appliance import HOST4, WIRE4, Appliance, Skip, fetched, must, run, store, test, wait_for
+from appliance import BUILD, HOST4, WIRE4, Appliance, Skip, fetched, must, run, store, test, wait_for
 
 FAR, NEAR = "veth-far", "veth-near"
 IDLE_S = 2
+PEERS = 6
 IDLE_SHARE_MAX = 0.15  # generous: what is promised is 0.05, measured where nothing else runs
 
 
@@ -102,6 +105,35 @@ def memif_waits_for_its_peer_idle(_target):
         status = target.json("port", "show")[0]
         assert status["link"] == "down", status
         stays_idle(target)
+
+
+@test
+def memif_peer_that_leaves_under_load_is_survived(_target):
+    sender = f"{BUILD}/bench/udp_sender"
+    if not os.access(sender, os.X_OK):
+        raise Skip(f"{sender} is not built")
+    path = f"/tmp/wirecache-memif-{os.getpid()}.sock"
+    options = port_options(f"net_memif0,role=server,socket-abstract=no,socket={path}", ipv4="10.77.1.2/24", ipv6=None)
+    with launched({**options, "workers": {"idle": "spin"}}) as target:
+        for number in range(PEERS):
+            prefix = f"{target.file_prefix}-peer{number}"
+            peer = subprocess.Popen(
+                [sender, "--no-huge", "-m", "256", "--no-pci", "-l", "0", "--file-prefix", prefix, "--vdev",
+                 f"net_memif0,role=client,socket-abstract=no,socket={path}", "--log-level", "*:error", "--", "cache",
+                 "1000", "32", "1" if number % 2 == 0 else "60"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                preexec_fn=appliance.die_with_parent)
+            before = target.json("port", "show")[0]["tx_packets"]
+            try:
+                wait_for(lambda: not target.alive() or target.json("port", "show")[0]["tx_packets"] > before + 20000,
+                         "answers to the peer", 60)
+                if number % 2 == 0:
+                    peer.wait(60)  # it takes its leave; the others are killed
+            finally:
+                peer.kill()
+                peer.wait()
+                shutil.rmtree(f"/var/run/dpdk/{prefix}", ignore_errors=True)
+            wait_for(lambda: not target.alive() or target.json("port", "show")[0]["link"] == "down", "the link's end")
+            assert target.alive(), f"died with its peer {number}: {target.process.returncode}\n{target.log_tail()}"
 
 
 @test
