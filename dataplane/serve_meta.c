@@ -134,7 +134,6 @@ put_hit_flags(struct serve_call *call, uint8_t *to, const struct proto_request *
 			break;
 		case 'T':
 			hit->expires_s = ttl_expiry(call, request->meta.ttl);
-			store_touch(call->serve->thread, key, hit->expires_s, NULL);
 			break;
 		case 'R':
 			hit->due |= !hit->created && hit->expires_s != STORE_EXPTIME_NEVER &&
@@ -204,8 +203,8 @@ reply_hit(struct serve_call *call, const struct proto_request *request, const st
 		to = put_bytes(begin, "HD", 2);
 	to = put_hit_flags(call, to, request, key, hit);
 	to = put_recache(call, to, key, hit);
-	/* Left out until now: the one who created the item would not have found it. */
-	if (hit->created && is_past(call, hit->expires_s))
+	/* Only now: with a time that has passed nobody would have found the item, its winner included. */
+	if (has(request, 'T') || (hit->created && is_past(call, hit->expires_s)))
 		store_touch(call->serve->thread, key, hit->expires_s, NULL);
 	to = put_bytes(to, "\r\n", 2);
 	if (hit->with_value && small)

@@ -99,6 +99,10 @@ vivified_item_gives_one_winner(void **state)
 	expect_reply(f, "mg b N-1 v\r\n", "VA 0 W\r\n\r\n");
 	expect_reply(f, "mg b v\r\n", "EN\r\n");
 	expect_reply(f, "mg b N-1 s\r\n", "HD s0 W\r\n");
+	expect_reply(f, "mg b N30 T-1 s\r\n", "HD s0 W\r\n");
+	/* The last of N and T holds. */
+	expect_reply(f, "mg b T10 N30 t\r\n", "HD t30 W\r\n");
+	expect_reply(f, "mg b t\r\n", "HD t30 Z\r\n");
 	expect_reply(f, "mg b N0 t\r\n", "HD t-1 W\r\n");
 	fixture_advance(f, 31);
 	expect_reply(f, "mg a v\r\n", "EN\r\n");
