@@ -37,6 +37,7 @@ dataplane_config_default(struct dataplane_config *config)
 	config->send_buffer_bytes = 256 << 10;
 	config->flush_enabled = true;
 	config->dump_enabled = true;
+	config->watch_enabled = true;
 	store_config_default(&config->store);
 }
 
@@ -293,7 +294,10 @@ dataplane_start(const struct dataplane_config *config, const char *program, cons
 	    (int)strcspn(version, "-"), version);
 	dataplane->shared.version = dataplane->version;
 	eal_log_begin(dataplane);
-	rc = start_steps(dataplane, program, error);
+	if (config->watch_enabled)
+		dataplane->shared.watch = watch_create();
+	rc = config->watch_enabled && !dataplane->shared.watch ? -ENOMEM
+	                                                       : start_steps(dataplane, program, error);
 	eal_log_end(dataplane, rc != 0 || config->verbosity > 0);
 	if (rc != 0) {
 		if (!error[0])
@@ -324,6 +328,7 @@ dataplane_stop(struct dataplane *dataplane)
 			mailbox_close(&dataplane->workers[i].mailbox);
 	}
 	auth_destroy(dataplane->shared.auth);
+	watch_destroy(dataplane->shared.watch);
 	if (dataplane->store)
 		store_destroy(dataplane->store);
 	eal_stop(dataplane);

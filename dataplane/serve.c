@@ -49,6 +49,8 @@ void
 serve_tick(struct serve *serve, uint32_t now_s)
 {
 	serve->now_s = now_s;
+	if (serve->host.watch != NULL)
+		serve->watched = watch_wanted(serve->host.watch);
 	serve->peeks_len = 0;
 	serve->peek_at = 0;
 	serve->peeks_open = false;

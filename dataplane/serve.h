@@ -37,6 +37,7 @@ struct serve_counters {
 
 struct serve;
 struct serve_session;
+struct watch; /* dataplane/watch.h */
 
 /* What is known of a login at once. */
 enum serve_login {
@@ -62,6 +63,8 @@ struct serve_host {
 	void (*verbosity)(void *ctx, uint32_t level);
 	/* cache_memlimit, in bytes; negative errno on refusal. */
 	int (*memory_limit)(void *ctx, uint64_t bytes);
+	/* Where events go and watchers are; NULL: watch commands not allowed. Outlives serve. */
+	struct watch *watch;
 	/*
 	 * Checks a login; only with serve_config.auth. The credentials are valid during the call. After PENDING one of
 	 * two ends it: the host calls serve_auth_verdict() and then serve_bytes() with what waits, or the session is
@@ -100,6 +103,7 @@ enum serve_state {
 	SERVE_GO_ON,
 	SERVE_FULL, /* the sink had no room, or a login is pending: call again with the rest when that is over */
 	SERVE_AGAIN, /* there is more to say and room for it: call again soon with the rest, after other work */
+	SERVE_LATER, /* all is said for now, but what happens elsewhere may give more: call again now and then */
 	SERVE_CLOSE, /* end the stream after what was written to the sink (quit, protocol violation) */
 	SERVE_ABORT, /* the sink could not take a reply: the stream is out of step, reset it */
 };

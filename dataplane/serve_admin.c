@@ -323,22 +323,3 @@ serve_cmd_lru_crawler(struct serve_call *call, const struct proto_request *reque
 		serve_out_reply(call, PROTO_REPLY_CRAWLER_CLASS);
 	return SERVE_GO_ON;
 }
-
-enum serve_state
-serve_cmd_watch(struct serve_call *call, const struct proto_request *request)
-{
-	static const char *const events[] = {"rawcmds", "evictions", "fetchers", "mutations", "sysevents",
-	    "connevents", "proxyreqs", "proxyevents", "proxyuser", "deletions"};
-	enum proto_reply reply = PROTO_REPLY_WATCH_FORBIDDEN;
-
-	for (unsigned i = 1; i < request->tokens_len && i < PROTO_TOKENS_MAX; i++) {
-		bool known = false;
-
-		for (size_t j = 0; j < sizeof(events) / sizeof(events[0]); j++)
-			known |= proto_token_is(&request->tokens[i], events[j]);
-		if (!known)
-			reply = PROTO_REPLY_ERROR;
-	}
-	serve_out_reply(call, reply);
-	return SERVE_GO_ON;
-}

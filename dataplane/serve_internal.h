@@ -8,6 +8,7 @@
  *   serve_meta.c     mg, ms, md, ma, me
  *   serve_admin.c    stats and the rest
  *   serve_dump.c     dumps of all items
+ *   serve_watch.c    watch, and the events that watchers see
  *   serve_auth.c     logins
  *
  * and those of serve_binary.h for the binary protocol.
@@ -19,6 +20,7 @@
 
 #include "dataplane/proto/request.h"
 #include "dataplane/serve.h"
+#include "dataplane/watch.h"
 
 #include <string.h>
 
@@ -48,6 +50,7 @@ struct serve {
 	struct store *store;
 	struct store_thread *thread;
 	uint32_t now_s;
+	uint32_t watched; /* enum watch_event that somebody watches, read once a tick */
 	uint32_t peeks_len;
 	uint32_t peek_at; /* where the next lookup begins */
 	bool peeks_open;  /* between the first serve_peek() of a burst and its serve_peeked() */
@@ -74,6 +77,7 @@ enum serve_phase {
 	SERVE_PHASE_LOGIN_WAIT,  /* for the verdict */
 	SERVE_PHASE_SASL_WAIT,   /* the same in the binary protocol */
 	SERVE_PHASE_DUMP,        /* a dump goes on */
+	SERVE_PHASE_WATCH,       /* says what happens elsewhere, until the stream ends */
 	SERVE_PHASE_CLOSED,
 };
 
@@ -104,7 +108,10 @@ struct serve_session {
 	struct serve_line *line;
 	struct store_fill *fill;
 	struct serve_meta_tail *meta; /* of the ms whose value is on its way */
-	struct serve_dump *dump;
+	union {
+		struct serve_dump *dump;
+		struct watcher *watcher;
+	};
 	uint32_t missing; /* bytes of the value's block still to come, its line end included */
 	union {
 		uint32_t expires_s; /* gat, suspended */
@@ -273,6 +280,19 @@ uint8_t *serve_put_uri(uint8_t *to, const uint8_t *key, uint32_t len);
 enum serve_state serve_dump_items(struct serve_call *call, bool keys_only);
 enum serve_state serve_dump_cache(struct serve_call *call, const struct proto_request *request);
 enum serve_state serve_dump_step(struct serve_call *call);
+
+/* Tests of what nobody watches cost one predictable branch. In serve_watch.c. */
+static inline bool
+serve_watched(const struct serve *serve, enum watch_event event)
+{
+	return __builtin_expect((serve->watched & event) != 0, 0);
+}
+void serve_watch_fetch(struct serve *serve, const struct store_key *key, const struct store_view *view);
+void serve_watch_store(struct serve *serve, const struct store_key *key, const struct store_write *write,
+    enum store_status status, uint32_t value_bytes);
+void serve_watch_delete(struct serve *serve, const struct store_key *key, const char *command);
+enum serve_state serve_watch_step(struct serve_call *call);
+void serve_watch_end(struct serve_session *session);
 
 /* A token that is a number below 2^32; in serve_admin.c. */
 bool serve_token_u32(const struct proto_request *request, unsigned index, uint32_t *value);

@@ -249,6 +249,8 @@ serve_cmd_meta_get(struct serve_call *call, const struct proto_request *request)
 	bool found = meta_find(call, request, &key, &hit);
 	bool touch = found && has(request, 'T');
 
+	if (serve_watched(call->serve, WATCH_FETCHERS))
+		serve_watch_fetch(call->serve, &key, found && !hit.created ? &hit.view : NULL);
 	counters->cmd_touch += touch;
 	counters->touch_hits += touch;
 	counters->cmd_get += !touch;
@@ -457,6 +459,8 @@ serve_cmd_meta_delete(struct serve_call *call, const struct proto_request *reque
 
 	counters->delete_hits += status == STORE_OK && !has(request, 'I');
 	counters->delete_misses += status == STORE_NOT_FOUND || status == STORE_EXISTS;
+	if (status == STORE_OK && !has(request, 'I') && serve_watched(call->serve, WATCH_DELETIONS))
+		serve_watch_delete(call->serve, &key, "md");
 	if (status == STORE_OK)
 		return has(request, 'q') ? SERVE_GO_ON : reply_echoes(call, request, "HD");
 	if (status == STORE_EXISTS || status == STORE_NOT_FOUND)

@@ -121,6 +121,26 @@ take_line_end(struct serve_call *call)
 	}
 }
 
+static enum store_status
+commit_value(struct serve *serve, struct store_fill *fill, uint64_t *cas)
+{
+	uint8_t bytes[STORE_KEY_MAX];
+	struct store_key key;
+	struct store_write write;
+	enum store_status status;
+	uint32_t value_bytes;
+
+	if (!serve_watched(serve, WATCH_MUTATIONS))
+		return store_fill_commit(serve->thread, fill, cas);
+	/* The commit frees the fill. */
+	store_fill_about(fill, &key, &write, &value_bytes);
+	memcpy(bytes, key.bytes, key.len);
+	key.bytes = bytes;
+	status = store_fill_commit(serve->thread, fill, cas);
+	serve_watch_store(serve, &key, &write, status, value_bytes);
+	return status;
+}
+
 static enum serve_state
 step_value(struct serve_call *call)
 {
@@ -149,7 +169,7 @@ step_value(struct serve_call *call)
 		call->serve->counters.protocol_errors++;
 		serve_out_unless(call, session->noreply && meta == NULL, PROTO_REPLY_BAD_CHUNK);
 	} else {
-		status = store_fill_commit(call->serve->thread, fill, &cas);
+		status = commit_value(call->serve, fill, &cas);
 		serve_value_done(
 		    call, (enum proto_command)session->command, session->noreply, meta, status, cas);
 	}
@@ -273,7 +293,8 @@ static inline bool
 owes_reply(const struct serve_session *session)
 {
 	return session->phase == SERVE_PHASE_KEYS || session->phase == SERVE_PHASE_DUMP ||
-	       session->phase == SERVE_PHASE_LOGIN_WAIT || session->phase == SERVE_PHASE_SASL_WAIT;
+	       session->phase == SERVE_PHASE_WATCH || session->phase == SERVE_PHASE_LOGIN_WAIT ||
+	       session->phase == SERVE_PHASE_SASL_WAIT;
 }
 
 enum serve_state
@@ -305,6 +326,8 @@ serve_session_step(struct serve_call *call)
 		return serve_auth_resume(call);
 	case SERVE_PHASE_DUMP:
 		return serve_dump_step(call);
+	case SERVE_PHASE_WATCH:
+		return serve_watch_step(call);
 	case SERVE_PHASE_CLOSED:
 		break;
 	}
@@ -325,6 +348,7 @@ void
 serve_session_clear(struct serve_session *session)
 {
 	serve_auth_forget(session);
+	serve_watch_end(session);
 	if (session->fill != NULL)
 		store_fill_abort(session->serve->thread, session->fill);
 	serve_line_put(session->serve, session->line);

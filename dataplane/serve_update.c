@@ -81,6 +81,8 @@ value_wait(struct serve_call *call, const struct store_key *key, const struct st
 	if (status != STORE_OK) {
 		enum proto_reply verdict = refuse(serve, key, request->command, status);
 
+		if (serve_watched(serve, WATCH_MUTATIONS))
+			serve_watch_store(serve, key, write, status, request->value_bytes);
 		session->fill = NULL;
 		serve_swallow(call, request->value_bytes,
 		    request->noreply && meta == NULL ? PROTO_REPLY_NONE : verdict);
@@ -116,6 +118,8 @@ serve_value_begin(struct serve_call *call, const struct store_key *key, const st
 		return value_wait(call, key, write, request, meta);
 	call->at += bytes + 2;
 	status = store_put(call->serve->thread, key, write, value, bytes, &cas);
+	if (serve_watched(call->serve, WATCH_MUTATIONS))
+		serve_watch_store(call->serve, key, write, status, bytes);
 	if (status == STORE_TOO_LARGE || status == STORE_NO_MEMORY) {
 		enum proto_reply verdict = refuse(call->serve, key, request->command, status);
 
@@ -161,6 +165,8 @@ serve_cmd_delete(struct serve_call *call, const struct proto_request *request)
 	struct store_key key = serve_token_key(call->serve, &request->key);
 	bool hit = store_delete(call->serve->thread, &key, 0) == STORE_OK;
 
+	if (hit && serve_watched(call->serve, WATCH_DELETIONS))
+		serve_watch_delete(call->serve, &key, "delete");
 	call->serve->counters.delete_hits += hit;
 	call->serve->counters.delete_misses += !hit;
 	serve_out_unless(call, request->noreply, hit ? PROTO_REPLY_DELETED : PROTO_REPLY_NOT_FOUND);

@@ -269,8 +269,14 @@ feed(struct worker *worker, struct tcp_conn *conn, struct serve_session *session
 		*full = true;
 		worker->counters.bytes_read += consumed;
 		return consumed;
+	case SERVE_LATER:
+		if (again_add(worker, conn))
+			break;
+		worker->counters.sessions_no_memory++;
+		tcp_abort(conn);
+		break;
 	case SERVE_AGAIN:
-		*full = true;
+		*full = worker->again_busy = true;
 		worker->counters.bytes_read += consumed;
 		if (again_add(worker, conn))
 			return consumed;
@@ -329,10 +335,12 @@ finish_reply(struct worker *worker, struct tcp_conn *conn, struct serve_session 
 static void
 app_peer_closed(void *app, struct tcp_conn *conn, void *context)
 {
-	if (finish_reply(app, conn, context_session(context)))
+	if (finish_reply(app, conn, context_session(context))) {
+		context_add(conn, CONTEXT_IGNORE); /* a watcher would go on by itself */
 		tcp_close(conn);
-	else
+	} else {
 		context_add(conn, CONTEXT_PEER_CLOSED);
+	}
 }
 
 static void
@@ -361,8 +369,10 @@ tcp_app_go_on(struct worker *worker, struct tcp_conn *conn)
 bool
 tcp_app_again(struct worker *worker)
 {
+	uint64_t written = worker->counters.bytes_written;
 	unsigned len = worker->again_len;
 
+	worker->again_busy = false;
 	/* Nobody leaves the list meanwhile: closed() is not called from here. Who has still more is added behind. */
 	for (unsigned i = 0; i < len; i++) {
 		struct tcp_conn *conn = worker->again[i];
@@ -374,7 +384,7 @@ tcp_app_again(struct worker *worker)
 	}
 	worker->again_len -= len;
 	memmove(worker->again, worker->again + len, worker->again_len * sizeof(worker->again[0]));
-	return len != 0;
+	return worker->again_busy || worker->counters.bytes_written != written;
 }
 
 static void

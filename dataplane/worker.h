@@ -19,6 +19,7 @@
 #include "dataplane/net/tcp.h"
 #include "dataplane/port.h"
 #include "dataplane/serve.h"
+#include "dataplane/watch.h"
 #include "store/store.h"
 
 #define WORKER_BURST \
@@ -58,7 +59,8 @@ struct worker_shared {
 	const struct dataplane_config *config;
 	struct dataplane *dataplane;
 	struct store *store;
-	struct auth *auth; /* NULL: nobody has to log in */
+	struct auth *auth;   /* NULL: nobody has to log in */
+	struct watch *watch; /* NULL: not allowed */
 	const struct port *ports;
 	unsigned ports_len;
 	struct worker *workers;
@@ -96,6 +98,7 @@ struct worker {
 	struct tcp_sink *tcp_sink;
 	struct tcp_conn **again; /* connections that have more to say without being asked */
 	unsigned again_len, again_room;
+	bool again_busy; /* one of them had more than it could say in one pass */
 	struct udp_sink *udp_sink;
 	unsigned random_left;
 	uint64_t random[WORKER_RANDOM_LEN];
@@ -129,7 +132,7 @@ void tcp_sink_destroy(struct tcp_sink *sink);
 struct tcp_conn *tcp_app_conn(const struct worker *worker);
 /* Goes on with a connection whose session waited for something else than room. */
 void tcp_app_go_on(struct worker *worker, struct tcp_conn *conn);
-/* Lets those go on that have more to say and room for it. Returns whether there were any. */
+/* Lets those go on that have more to say and room for it. Returns whether any said something. */
 bool tcp_app_again(struct worker *worker);
 void udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n);
 struct udp_sink *udp_sink_create(struct worker *worker);

@@ -172,6 +172,15 @@ store_fill_append(struct store_fill *fill, const void *data, uint32_t bytes)
 	return bytes;
 }
 
+void
+store_fill_about(
+    const struct store_fill *fill, struct store_key *key, struct store_write *write, uint32_t *value_bytes)
+{
+	*key = fill->key;
+	*write = fill->write;
+	*value_bytes = fill->value_bytes;
+}
+
 uint32_t
 store_fill_missing(const struct store_fill *fill)
 {

@@ -232,6 +232,9 @@ enum store_status store_reserve(struct store_thread *thread, const struct store_
     const struct store_write *write, uint32_t value_bytes, struct store_fill **fill);
 /* Copies up to `bytes` into the value; returns how many were taken (less only when the value is full). */
 uint32_t store_fill_append(struct store_fill *fill, const void *data, uint32_t bytes);
+/* What it was reserved with; the key's bytes are the fill's. */
+void store_fill_about(
+    const struct store_fill *fill, struct store_key *key, struct store_write *write, uint32_t *value_bytes);
 uint32_t store_fill_missing(const struct store_fill *fill); /* bytes still to come */
 enum store_status store_fill_commit(struct store_thread *thread, struct store_fill *fill, uint64_t *cas);
 void store_fill_abort(struct store_thread *thread, struct store_fill *fill);

@@ -9,6 +9,7 @@
 
 #include "dataplane/proto/sasl.h"
 #include "dataplane/serve.h"
+#include "dataplane/watch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,6 +37,7 @@ struct fixture {
 	uint32_t reserved_len;
 	bool refuse; /* no memory for replies */
 	enum serve_state state;
+	struct watch *watch;
 	unsigned slices; /* calls that the last bytes took */
 	uint32_t verbosity;
 	uint64_t memory_limit;
@@ -179,6 +181,7 @@ fixture_open_auth(size_t memory_mib, bool auth)
 	    .stats = fixture_stats,
 	    .verbosity = fixture_verbosity,
 	    .memory_limit = fixture_memory_limit,
+	    .watch = watch_create(),
 	    .auth_ctx = f,
 	    .auth_begin = fixture_auth_begin,
 	    .auth_cancel = fixture_auth_cancel};
@@ -186,6 +189,8 @@ fixture_open_auth(size_t memory_mib, bool auth)
 	char error[STORE_ERROR_MAX];
 
 	assert_non_null(f);
+	assert_non_null(host.watch);
+	f->watch = host.watch;
 	store_config_default(&store_config);
 	store_config.memory_bytes = memory_mib << 20;
 	store_config.hugepages = false;
@@ -221,6 +226,7 @@ fixture_close(struct fixture *f)
 	broken = store_check(f->store);
 	if (broken != NULL)
 		fail_msg("%s", broken);
+	watch_destroy(f->watch);
 	store_thread_unregister(f->thread);
 	store_destroy(f->store);
 	free(f->reserved);
