@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ struct figures {
 	uint64_t pid, uptime, time, pointer_bits, threads, connections_max, curr_connections, accepting, zero;
 	uint64_t limit_bytes, hash_bytes, bytes, curr_items;
 	uint64_t tcp_port, udp_port, verbosity, tcp_backlog, item_size_max;
-	const char *version, *evictions, *cas_enabled, *flush_enabled, *auth_enabled;
+	const char *version, *evictions, *cas_enabled, *flush_enabled, *dump_enabled, *auth_enabled;
 };
 
 enum figure_type { FIGURE_U64, FIGURE_TIME, FIGURE_TEXT };
@@ -116,6 +117,7 @@ static const struct figure settings[] = {
     TEXT("auth_enabled_sasl", auth_enabled),
     U64("item_size_max", item_size_max),
     TEXT("flush_enabled", flush_enabled),
+    TEXT("dump_enabled", dump_enabled),
     TEXT("auth_enabled_ascii", auth_enabled),
 };
 
@@ -168,6 +170,7 @@ figures_gather(struct dataplane *dataplane, struct figures *figures)
 	figures->item_size_max = config->store.item_max_bytes;
 	figures->evictions = config->store.evict ? "on" : "off";
 	figures->cas_enabled = config->store.cas ? "yes" : "no";
+	figures->dump_enabled = config->dump_enabled ? "yes" : "no";
 	figures->flush_enabled = config->flush_enabled ? "yes" : "no";
 	figures->auth_enabled = dataplane->shared.auth != NULL ? "yes" : "no";
 }
@@ -277,6 +280,12 @@ admin_verbosity(void *ctx, uint32_t level)
 	struct dataplane *dataplane = ctx;
 
 	dataplane->config.verbosity = level;
+}
+
+void
+admin_shutdown(void *ctx)
+{
+	kill(getpid(), SIGTERM);
 }
 
 int

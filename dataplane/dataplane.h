@@ -74,6 +74,7 @@ struct dataplane_config {
 	struct store_config store; /* hash_key and now_s are filled in by dataplane_start() */
 	bool flush_enabled;
 	bool watch_enabled;
+	bool shutdown_enabled;
 	bool dump_enabled; /* lru_crawler metadump, mgdump, stats cachedump */
 	char auth_file
 	    [DATAPLANE_DEVICE_MAX]; /* names and hashes of those who may log in; empty: nobody has to */

@@ -63,6 +63,8 @@ struct serve_host {
 	void (*verbosity)(void *ctx, uint32_t level);
 	/* cache_memlimit, in bytes; negative errno on refusal. */
 	int (*memory_limit)(void *ctx, uint64_t bytes);
+	/* Ends the process as an operator would, soon; NULL: not enabled. */
+	void (*shutdown)(void *ctx);
 	/* Where events go and watchers are; NULL: watch commands not allowed. Outlives serve. */
 	struct watch *watch;
 	/*

@@ -170,8 +170,17 @@ serve_cmd_noop(struct serve_call *call, const struct proto_request *request)
 enum serve_state
 serve_cmd_shutdown(struct serve_call *call, const struct proto_request *request)
 {
-	serve_out_reply(call, PROTO_REPLY_SHUTDOWN_OFF);
-	return SERVE_GO_ON;
+	const struct serve_host *host = &call->serve->host;
+	bool known = request->tokens_len == 1 ||
+	             (request->tokens_len == 2 && proto_token_is(&request->tokens[1], "graceful"));
+
+	if (host->shutdown == NULL || !known) {
+		serve_out_reply(
+		    call, host->shutdown == NULL ? PROTO_REPLY_SHUTDOWN_OFF : PROTO_REPLY_SHUTDOWN_MODE);
+		return SERVE_GO_ON;
+	}
+	host->shutdown(host->ctx);
+	return SERVE_CLOSE;
 }
 
 enum serve_state

@@ -301,6 +301,7 @@ worker_open_serve(struct worker *worker)
 	    .stats = admin_stats,
 	    .verbosity = admin_verbosity,
 	    .memory_limit = admin_memory_limit,
+	    .shutdown = config->shutdown_enabled ? admin_shutdown : NULL,
 	    .watch = worker->shared->watch,
 	    .auth_ctx = worker->desk,
 	    .auth_begin = login_begin,

@@ -30,6 +30,7 @@ struct race {
 	_Atomic uint32_t now_s;
 	unsigned threads, steps;
 	uint64_t seed;
+	size_t limit_bytes;  /* the limit goes down to 8 MiB and back to this all the time; 0: it stays */
 	uint32_t filler_max; /* value bytes of the items that press on memory, 0: none */
 	_Atomic uint64_t increments;
 	_Atomic uint64_t cas_wins;
@@ -334,6 +335,9 @@ step(struct racer *r, unsigned i)
 		store_maintain(r->thread, pick(r, 64));
 	if (r->id == 0 && i % 1000 == 0)
 		atomic_fetch_add(&r->race->now_s, 1);
+	if (r->id == 0 && r->race->limit_bytes && i % 500 == 0)
+		expect(r, store_set_memory_limit(
+		              r->race->store, i % 1000 ? r->race->limit_bytes : 8 * FIX_MIB) == 0);
 	if (r->id == 0 && r->race->filler_max && i % 25000 == 24999)
 		store_flush_all(r->thread, atomic_load(&r->race->now_s));
 }
@@ -383,14 +387,15 @@ check_counts(struct race *race, struct store_thread *thread)
 }
 
 static void
-race_run(size_t memory_bytes, unsigned threads, uint32_t filler_max)
+race_run(size_t memory_bytes, unsigned threads, uint32_t filler_max, bool limit_moves)
 {
 	static struct racer racers[THREADS_MAX];
 	struct store_config config = fix_config(memory_bytes);
 	char error[STORE_ERROR_MAX];
 	const char *seed = getenv("WIRECACHE_SEED");
 	const char *steps = getenv("WIRECACHE_STEPS");
-	struct race race = {.threads = threads, .filler_max = filler_max};
+	struct race race = {
+	    .threads = threads, .filler_max = filler_max, .limit_bytes = limit_moves ? memory_bytes : 0};
 	const uint64_t zero = 0;
 
 	race.seed = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL) * 1000003;
@@ -434,21 +439,28 @@ static void
 four_threads_under_pressure_read_only_whole_values(void **state)
 {
 	(void)state;
-	race_run(8 * FIX_MIB, 4, 700);
+	race_run(8 * FIX_MIB, 4, 700, false);
 }
 
 static void
 two_threads_in_ample_memory_lose_no_update(void **state)
 {
 	(void)state;
-	race_run(64 * FIX_MIB, 2, 0);
+	race_run(64 * FIX_MIB, 2, 0, false);
 }
 
 static void
 four_threads_growing_the_index_lose_nothing_published(void **state)
 {
 	(void)state;
-	race_run(64 * FIX_MIB, 4, 60);
+	race_run(64 * FIX_MIB, 4, 60, false);
+}
+
+static void
+four_threads_read_only_whole_values_while_the_limit_moves(void **state)
+{
+	(void)state;
+	race_run(32 * FIX_MIB, 4, 700, true);
 }
 
 int
@@ -457,6 +469,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(four_threads_under_pressure_read_only_whole_values),
 	    cmocka_unit_test(two_threads_in_ample_memory_lose_no_update),
+	    cmocka_unit_test(four_threads_read_only_whole_values_while_the_limit_moves),
 	    cmocka_unit_test(four_threads_growing_the_index_lose_nothing_published),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -494,6 +494,37 @@ counters_count_as_memcached(void **state)
 	assert_int_equal(counters->delete_misses, 1);
 }
 
+static void
+count_shutdown(void *ctx)
+{
+	++*(unsigned *)ctx;
+}
+
+static void
+shutdown_where_enabled_asks_the_host_and_closes(void **state)
+{
+	struct fixture *f = *state;
+	unsigned asked = 0;
+	struct serve_config config = {.version = "x", .item_max_bytes = 1 << 20};
+	struct serve_host host = {.ctx = &asked, .shutdown = count_shutdown};
+
+	serve_session_close(f->session);
+	serve_destroy(f->serve);
+	f->serve = serve_create(f->store, f->thread, &config, &host);
+	f->session = serve_session_open(f->serve);
+	expect_reply(f, "shutdown now\r\n", "CLIENT_ERROR invalid shutdown mode\r\n");
+	assert_int_equal(asked, 0);
+	expect_reply(f, "shutdown\r\n", "");
+	assert_int_equal(f->state, SERVE_CLOSE);
+	assert_int_equal(asked, 1);
+	fixture_reconnect(f);
+	expect_reply(f, "version\r\nshutdown graceful\r\nversion\r\n", "VERSION x\r\n");
+	assert_int_equal(asked, 2);
+	/* Where nobody may watch: */
+	fixture_reconnect(f);
+	expect_reply(f, "watch\r\n", "CLIENT_ERROR watch commands not allowed\r\n");
+}
+
 int
 main(void)
 {
@@ -519,6 +550,7 @@ main(void)
 	    fixture_test(quit_ends_the_stream_after_earlier_replies),
 	    fixture_test(http_closes_silently),
 	    fixture_test(counters_count_as_memcached),
+	    fixture_test(shutdown_where_enabled_asks_the_host_and_closes),
 	};
 
 	memset(key_250, 'k', 250);
