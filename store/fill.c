@@ -8,8 +8,10 @@
 #include <stdlib.h>
 
 /* Of a partition's segments, the share that open fills may keep from eviction. */
-#define FILL_PART   2u
-#define ENTRIES_MIN 32u
+#define FILL_PART       2u
+/* When they do, one that has taken longer than this loses what it has: no few slow senders may stop all others. */
+#define FILL_PATIENCE_S 5u
+#define ENTRIES_MIN     32u
 
 static struct store_fill *
 pool_get(struct store_thread *thread)
@@ -47,6 +49,94 @@ too_much_filled(const struct partition *part)
 	return atomic_load_explicit(&part->filled, memory_order_relaxed) > part->segments_len / FILL_PART;
 }
 
+static struct chunk *
+fill_chunk(const struct store_fill *fill, uint32_t ordinal)
+{
+	return location_pointer(fill->part, chunk_entry_location(fill->entries[ordinal]));
+}
+
+/* Ends the fill's hold on its segments; dead: its chunks did not become part of an item. */
+static void
+fill_release_chunks(struct store_fill *fill, bool dead)
+{
+	for (uint32_t i = 0; i < fill->entries_len; i++) {
+		struct chunk *chunk = fill_chunk(fill, i);
+		if (dead)
+			segment_dead(fill->part, pointer_location(fill->part, chunk),
+			    record_round((uint32_t)sizeof(*chunk) + chunk->bytes));
+		alloc_fill_end(fill->part, chunk);
+	}
+}
+
+/* Gives back all memory. */
+static void
+fill_release(struct store_fill *fill)
+{
+	/* The hold ends last: until then nobody empties the segment that is being written to. */
+	if (fill->draft.item) {
+		void *item = fill->draft.item;
+		draft_abort(fill->thread, &fill->draft);
+		if (!fill->chunked)
+			alloc_fill_end(fill->part, item);
+	}
+	fill_release_chunks(fill, true);
+}
+
+/* ---- waiting for bytes: the thread's list, oldest first
+ * --------------------------------------------------------------- */
+
+void
+fill_wait_begin(struct store_fill *fill)
+{
+	struct store_thread *thread = fill->thread;
+
+	fill->begun_s = thread->now_s;
+	fill->waits = true;
+	fill->newer = NULL;
+	fill->older = thread->fills_newest;
+	*(fill->older ? &fill->older->newer : &thread->fills_oldest) = fill;
+	thread->fills_newest = fill;
+}
+
+void
+fill_wait_end(struct store_fill *fill)
+{
+	struct store_thread *thread = fill->thread;
+
+	if (!fill->waits)
+		return;
+	fill->waits = false;
+	*(fill->older ? &fill->older->newer : &thread->fills_oldest) = fill->newer;
+	*(fill->newer ? &fill->newer->older : &thread->fills_newest) = fill->older;
+}
+
+/* What it has is given back; the bytes still to come are swallowed. */
+static void
+fill_give_up(struct store_fill *fill)
+{
+	fill_wait_end(fill);
+	fill_release(fill);
+	fill->entries_len = fill->at = fill->at_taken = 0;
+	fill->draft.item = NULL;
+	fill->failed = true;
+}
+
+/* Whether open fills leave room for more; self: the one that asks, or NULL. */
+static bool
+fill_room(struct store_thread *thread, const struct partition *part, const struct store_fill *self)
+{
+	struct store_fill *fill = thread->fills_oldest, *newer;
+
+	for (; fill && too_much_filled(part); fill = newer) {
+		newer = fill->newer;
+		if (thread->now_s - fill->begun_s < FILL_PATIENCE_S)
+			break;
+		if (fill->part == part && fill != self)
+			fill_give_up(fill);
+	}
+	return !too_much_filled(part);
+}
+
 struct store_fill *
 fill_begin(struct store_thread *thread, const struct store_key *key, const struct store_write *write,
     uint32_t value_bytes)
@@ -56,7 +146,7 @@ fill_begin(struct store_thread *thread, const struct store_key *key, const struc
 	    .value_bytes = value_bytes,
 	    .client_flags = write->client_flags,
 	    .ext_cas = write->cas_set};
-	struct store_fill *fill = too_much_filled(part) ? NULL : pool_get(thread);
+	struct store_fill *fill = fill_room(thread, part, NULL) ? pool_get(thread) : NULL;
 
 	if (!fill) {
 		COUNT(thread, no_memory);
@@ -71,7 +161,7 @@ fill_begin(struct store_thread *thread, const struct store_key *key, const struc
 	fill->value_bytes = value_bytes;
 	fill->taken = 0;
 	fill->chunked = shape_bytes(&shape) > draft_inline_max(part);
-	fill->failed = false;
+	fill->failed = fill->waits = false;
 	fill->entries_len = fill->at = fill->at_taken = 0;
 	if (fill->chunked)
 		return fill;
@@ -102,7 +192,7 @@ entries_reserve(struct store_fill *fill)
 static struct chunk *
 fill_extend(struct store_fill *fill, uint32_t left)
 {
-	if (!entries_reserve(fill) || too_much_filled(fill->part))
+	if (!entries_reserve(fill) || !fill_room(fill->thread, fill->part, fill))
 		return NULL;
 	struct chunk *chunk = alloc_chunk(fill->thread, fill->part, class_of(fill->value_bytes, 0),
 	    fill->key.hash, fill->entries_len, left);
@@ -111,12 +201,6 @@ fill_extend(struct store_fill *fill, uint32_t left)
 	fill->entries[fill->entries_len++] =
 	    chunk_entry_make(pointer_location(fill->part, chunk), chunk->bytes);
 	return chunk;
-}
-
-static struct chunk *
-fill_chunk(const struct store_fill *fill, uint32_t ordinal)
-{
-	return location_pointer(fill->part, chunk_entry_location(fill->entries[ordinal]));
 }
 
 /* The chunk to write to, with room in it; NULL: no memory. */
@@ -166,7 +250,8 @@ store_fill_append(struct store_fill *fill, const void *data, uint32_t bytes)
 	if (fill->chunked) {
 		fill_take_chunked(fill, data, bytes);
 	} else if (bytes > 0) {
-		memcpy(draft_value(&fill->draft) + fill->taken, data, bytes);
+		if (!fill->failed)
+			memcpy(draft_value(&fill->draft) + fill->taken, data, bytes);
 		fill->taken += bytes;
 	}
 	return bytes;
@@ -237,30 +322,10 @@ fill_copy(const struct store_fill *from, struct store_fill *to)
 	}
 }
 
-/* Ends the fill's hold on its segments; dead: its chunks did not become part of an item. */
-static void
-fill_release_chunks(struct store_fill *fill, bool dead)
-{
-	for (uint32_t i = 0; i < fill->entries_len; i++) {
-		struct chunk *chunk = fill_chunk(fill, i);
-		if (dead)
-			segment_dead(fill->part, pointer_location(fill->part, chunk),
-			    record_round((uint32_t)sizeof(*chunk) + chunk->bytes));
-		alloc_fill_end(fill->part, chunk);
-	}
-}
-
 void
 fill_abort(struct store_fill *fill)
 {
-	/* The hold ends last: until then nobody empties the segment that is being written to. */
-	if (fill->draft.item) {
-		void *item = fill->draft.item;
-		draft_abort(fill->thread, &fill->draft);
-		if (!fill->chunked)
-			alloc_fill_end(fill->part, item);
-	}
-	fill_release_chunks(fill, true);
+	fill_release(fill);
 	pool_put(fill);
 }
 

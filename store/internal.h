@@ -163,6 +163,7 @@ struct store_thread {
 	_Atomic(_Atomic uint32_t *) pins[STORE_NODES_MAX]; /* one a segment; NULL until first registered */
 	uint32_t pinned_segments;
 	struct store_fill *fills_free;
+	struct store_fill *fills_oldest, *fills_newest; /* that wait for bytes */
 	struct store_counters counters;
 };
 

@@ -127,7 +127,10 @@ store_reserve(struct store_thread *thread, const struct store_key *key, const st
 		return STORE_TOO_LARGE;
 	}
 	*fill = fill_begin(thread, key, write, value_bytes);
-	return *fill ? STORE_OK : STORE_NO_MEMORY;
+	if (!*fill)
+		return STORE_NO_MEMORY;
+	fill_wait_begin(*fill);
+	return STORE_OK;
 }
 
 static enum store_status
@@ -142,6 +145,7 @@ enum store_status
 store_fill_commit(struct store_thread *thread, struct store_fill *fill, uint64_t *cas)
 {
 	assert(fill->taken == fill->value_bytes);
+	fill_wait_end(fill);
 	if (fill->failed || !mode_joins(fill->write.mode))
 		return commit_whole(thread, fill, cas);
 	struct join join = {.kind = DRAFT_APPENDED,
@@ -160,6 +164,7 @@ void
 store_fill_abort(struct store_thread *thread, struct store_fill *fill)
 {
 	(void)thread;
+	fill_wait_end(fill);
 	fill_abort(fill);
 }
 

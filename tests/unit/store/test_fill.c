@@ -74,11 +74,50 @@ slow_fills_hide_no_victims_behind_them(void **state)
 	fix_close(&fix);
 }
 
+/* Sixty hold more than fills may; whoever comes later than their time gets what they held. */
+static void
+fills_that_take_too_long_make_room_for_others(void **state)
+{
+	(void)state;
+	struct fix fix = fix_open(64 * FIX_MIB);
+	struct store_fill *fills[60];
+	char name[] = "slow00";
+
+	for (unsigned i = 0; i < 60; i++) {
+		name[4] = (char)('0' + i / 10);
+		name[5] = (char)('0' + i % 10);
+		struct store_write write = {.mode = STORE_SET};
+		struct store_key key = fix_key(&fix, name);
+		uint32_t value_bytes = i % 4 ? VALUE_BYTES : 3000;
+		if (store_reserve(fix.thread, &key, &write, value_bytes, &fills[i]) != STORE_OK)
+			fills[i] = NULL;
+		else
+			store_fill_append(fills[i], bytes, value_bytes - 1);
+		fix_quiesce(&fix);
+	}
+	assert_null(fills[59]);
+	fix_pass(&fix, 10);
+	for (unsigned i = 0; i < 100; i++)
+		put_large(&fix, i);
+	unsigned given_up = 0;
+	for (unsigned i = 0; i < 60; i++) {
+		if (!fills[i])
+			continue;
+		assert_int_equal(store_fill_append(fills[i], bytes, VALUE_BYTES), 1);
+		enum store_status status = store_fill_commit(fix.thread, fills[i], NULL);
+		assert_true(status == STORE_OK || status == STORE_NO_MEMORY);
+		given_up += status == STORE_NO_MEMORY;
+	}
+	assert_int_not_equal(given_up, 0);
+	fix_close(&fix);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(slow_fills_hide_no_victims_behind_them),
+	    cmocka_unit_test(fills_that_take_too_long_make_room_for_others),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
