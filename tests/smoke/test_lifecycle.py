@@ -58,6 +58,18 @@ def value_out_of_range_is_refused(_target):
 
 
 @test
+def shutdown_by_a_client_ends_in_order_where_enabled(_target):
+    with started({"commands": {"shutdown": "yes"}}) as target:
+        with target.connect() as stream:
+            store(stream, b"last", b"words")
+            stream.sendall(b"shutdown\r\n")
+            assert target.process.wait(timeout=30) == 0, target.log_tail()
+        assert target.leftovers() == [], target.leftovers()
+    with started() as target, target.connect() as stream:
+        appliance.exchange(stream, b"shutdown\r\n", b"SERVER_ERROR: shutdown not enabled\r\n")
+
+
+@test
 def unknown_section_is_refused(_target):
     assert refused({"memoria": {"limit": "64m"}}, "memoria") == EXIT_CONFIGURATION
 

@@ -58,5 +58,27 @@ def ping_and_both_families_work_with_two_queues(target):
                 store(stream, b"two", b"queues")
 
 
+@test(appliance_only=True)
+def watcher_sees_what_happens_on_both_workers(target):
+    streams = [target.connect() for _ in range(16)]
+    with target.connect() as watcher:
+        watcher.sendall(b"watch fetchers mutations\r\n")
+        assert appliance.read_exactly(watcher, 4) == b"OK\r\n"
+        for number, stream in enumerate(streams):
+            store(stream, b"seen%d" % number, b"x")
+            appliance.exchange(stream, b"get seen%d\r\n" % number, appliance.fetched(b"seen%d" % number, b"x"))
+        lines = b""
+        while lines.count(b"\n") < 2 * len(streams):
+            piece = watcher.recv(65536)
+            assert piece, f"closed after {lines!r}"
+            lines += piece
+        for number in range(len(streams)):
+            assert b"type=item_store key=seen%d status=stored cmd=set" % number in lines, lines
+            assert b"type=item_get key=seen%d status=found" % number in lines, lines
+    for stream in streams:
+        with stream:
+            appliance.exchange(stream, b"mn\r\n", b"MN\r\n")
+
+
 if __name__ == "__main__":
     appliance.main({"workers": {"count": "2", "cpus": "0,0"}})
