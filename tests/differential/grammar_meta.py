@@ -60,8 +60,7 @@ def ms(rng):
         flags.append(("cas", key) if rng.random() < 0.7 else b"C" + rng.choice(CONSTANT_CAS))
     flags += binary
     rng.shuffle(flags)
-    name = "ms, returned b" if binary and b"k" in flags else "ms"
-    return Command(name, (*line([b"ms", sent, b"%d" % len(value), *flags]), value, b"\r\n"), [key])
+    return Command("ms", (*line([b"ms", sent, b"%d" % len(value), *flags]), value, b"\r\n"), [key])
 
 
 def md(rng):

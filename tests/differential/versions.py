@@ -22,19 +22,15 @@ DIFFERENCES = [
     Difference("md, wrong flag", rb"CLIENT_ERROR invalid or duplicate flag",
                rb"CLIENT_ERROR (invalid flag|duplicate flag|bad token in command line format)", "md says what is wrong"),
     Difference("wrong count", rb"ERROR(\|ERROR)*", BAD_FORMAT, "too few or too many arguments"),
-    Difference("delete, second argument", rb"CLIENT_ERROR bad command line format\.  Usage: delete <key> \[noreply\]",
-               rb"CLIENT_ERROR bad command line format\.  Usage: delete <key> \[noreply\]", "the strict delete"),
     Difference("shutdown", rb"ERROR: shutdown not enabled", rb"SERVER_ERROR: shutdown not enabled", "the word before"),
     Difference("storage, wrong number", rb".*", rb"(" + BAD_FORMAT + rb")?",
                "the data block after a bad number"),
-    Difference("storage, wrong length", rb".*", rb".*", "noreply and lengths that are none"),
     Difference("storage, key too long", BAD_FORMAT + rb"(\|ERROR)?", BAD_FORMAT, "the data block after a long key"),
     Difference("storage, plus sign", rb".*", BAD_FORMAT + rb"\|" + BAD_FORMAT, "a sign before the length"),
     Difference("ma, N with q", rb"(HD|VA).*", rb"", "the reply of a miss that creates, hidden by q"),
     Difference("opaque too long", rb"CLIENT_ERROR .*|NF.*|EX.*|EN", rb"CLIENT_ERROR opaque token too long", "mg and ma act before they refuse it"),
     Difference("ma, T", NOTHING, NOTHING, "when a number gets longer the new time goes to the item that it replaces"),
     Difference("newer meta flag", rb".*", rb".*", "mg C E, ms E b, md x E, ma E, N with M: 1.6.45 only"),
-    Difference("ms, returned b", rb".*", rb".*", "ms gives b back"),
 ]
 BY_NAME = {difference.name: difference for difference in DIFFERENCES}
 
