@@ -136,8 +136,16 @@ store_reserve(struct store_thread *thread, const struct store_key *key, const st
 static enum store_status
 commit_whole(struct store_thread *thread, struct store_fill *fill, uint64_t *cas)
 {
-	struct publish publish = {.kind = DRAFT_WRITE, .write = &fill->write};
+	const struct store_write write = fill->write;
+	struct publish publish = {.kind = DRAFT_WRITE, .write = &write};
+	struct store_key key = fill->key;
+	uint8_t key_bytes[STORE_KEY_MAX];
+
+	memcpy(key_bytes, key.bytes, key.len);
+	key.bytes = key_bytes;
 	enum store_status status = fill_publish(fill, &publish);
+	if (status == STORE_NO_MEMORY && write.mode == STORE_SET)
+		store_delete(thread, &key, 0);
 	return ops_stored(thread, status, &publish, cas);
 }
 

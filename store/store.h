@@ -236,6 +236,7 @@ uint32_t store_fill_append(struct store_fill *fill, const void *data, uint32_t b
 void store_fill_about(
     const struct store_fill *fill, struct store_key *key, struct store_write *write, uint32_t *value_bytes);
 uint32_t store_fill_missing(const struct store_fill *fill); /* bytes still to come */
+/* A STORE_SET that ends with STORE_NO_MEMORY takes the old item along: it was meant to be replaced. */
 enum store_status store_fill_commit(struct store_thread *thread, struct store_fill *fill, uint64_t *cas);
 void store_fill_abort(struct store_thread *thread, struct store_fill *fill);
 

@@ -112,11 +112,38 @@ fills_that_take_too_long_make_room_for_others(void **state)
 	fix_close(&fix);
 }
 
+static void
+set_that_runs_out_of_memory_takes_the_old_item_along(void **state)
+{
+	(void)state;
+	struct fix fix = fix_open(64 * FIX_MIB);
+	struct store_write write = {.mode = STORE_SET};
+	struct store_key key = fix_key(&fix, "stale");
+	struct store_fill *late, *fills[60];
+	struct store_view view;
+
+	assert_int_equal(fix_put(&fix, STORE_SET, "stale", "old"), STORE_OK);
+	assert_int_equal(store_reserve(fix.thread, &key, &write, VALUE_BYTES, &late), STORE_OK);
+	for (unsigned i = 0; i < 60; i++) {
+		struct store_key other = fix_key(&fix, "other");
+		if (store_reserve(fix.thread, &other, &write, VALUE_BYTES, &fills[i]) == STORE_OK)
+			store_fill_append(fills[i], bytes, SENT_BYTES);
+	}
+	assert_int_equal(store_fill_append(late, bytes, VALUE_BYTES), VALUE_BYTES);
+	assert_int_equal(store_fill_commit(fix.thread, late, NULL), STORE_NO_MEMORY);
+	assert_int_equal(fix_get(&fix, "stale", &view), STORE_NOT_FOUND);
+	for (unsigned i = 0; i < 60; i++)
+		if (fills[i])
+			store_fill_abort(fix.thread, fills[i]);
+	fix_close(&fix);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(slow_fills_hide_no_victims_behind_them),
+	    cmocka_unit_test(set_that_runs_out_of_memory_takes_the_old_item_along),
 	    cmocka_unit_test(fills_that_take_too_long_make_room_for_others),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
