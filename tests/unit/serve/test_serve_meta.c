@@ -103,7 +103,7 @@ vivified_item_gives_one_winner(void **state)
 	/* The last of N and T holds. */
 	expect_reply(f, "mg b T10 N30 t\r\n", "HD t30 W\r\n");
 	expect_reply(f, "mg b t\r\n", "HD t30 Z\r\n");
-	expect_reply(f, "mg b N0 t\r\n", "HD t-1 W\r\n");
+	expect_reply(f, "mg c N0 t\r\n", "HD t-1 W\r\n");
 	fixture_advance(f, 31);
 	expect_reply(f, "mg a v\r\n", "EN\r\n");
 }
