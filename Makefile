@@ -187,6 +187,17 @@ $(B)/bench/udp_sender: $(B)/obj/tests/bench/udp_sender.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS)
 
+$(B)/bench/serve_cost: $(B)/obj/tests/bench/serve_cost.o $(DATAPLANE_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -lnuma -lcrypt -lpthread
+
+.PHONY: bench-cost
+bench-cost: ## instructions a request, by callgrind, into docs/PERFORMANCE.md's second table
+	@scripts/deps build bench
+	@$(SUBMAKE) $(B)/bench/serve_cost
+	@scripts/bench-cost --build $(B) --docs docs/PERFORMANCE.md
+
 bench: ## measure against peers on a memif link, and write docs/PERFORMANCE.md's table
 	$(need_root)
 	@scripts/deps build run bench
