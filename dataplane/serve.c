@@ -11,6 +11,7 @@
 #include "dataplane/proto/scan.h"
 
 #define LINE_MAX_DEFAULT (1u << 20)
+#define LINES_BYTES_DEFAULT (64u << 20)
 
 struct serve *
 serve_create(struct store *store, struct store_thread *thread, const struct serve_config *config,
@@ -25,6 +26,8 @@ serve_create(struct store *store, struct store_thread *thread, const struct serv
 	serve->config = *config;
 	if (serve->config.line_max_bytes < SERVE_LINE_BYTES)
 		serve->config.line_max_bytes = LINE_MAX_DEFAULT;
+	if (serve->config.lines_bytes_max == 0)
+		serve->config.lines_bytes_max = LINES_BYTES_DEFAULT;
 	if (host != NULL)
 		serve->host = *host;
 	serve->version_len = (uint32_t)strnlen(config->version, SERVE_RESERVE_MAX / 2);

@@ -202,6 +202,7 @@ step_value(struct serve_call *call)
 		return SERVE_GO_ON;
 	proto_binary_recall(session->command, session->opaque, &request);
 	status = store_fill_commit(call->serve->thread, session->fill, &cas);
+	call->serve->counters.store_no_memory += status == STORE_NO_MEMORY;
 	session->fill = NULL;
 	session->phase = SERVE_PHASE_BINARY;
 	value_done(call, &request, session->cas_check, status, cas);

@@ -57,6 +57,7 @@ struct serve {
 	struct serve_counters counters;
 	struct serve_line *spare_lines;
 	uint32_t spare_len;
+	uint64_t lines_bytes; /* of all line buffers, spare ones included */
 	uint32_t version_len;
 	struct serve_config config;
 	struct serve_host host;

@@ -28,10 +28,13 @@ serve_line_get(struct serve *serve, uint32_t room)
 		serve->spare_len--;
 	} else {
 		room = room < SERVE_LINE_BYTES ? SERVE_LINE_BYTES : room;
+		if (serve->lines_bytes + room > serve->config.lines_bytes_max)
+			return NULL;
 		line = malloc(sizeof(*line) + room);
 		if (line == NULL)
 			return NULL;
 		line->room = room;
+		serve->lines_bytes += room;
 	}
 	line->len = 0;
 	line->at = 0;
@@ -45,6 +48,7 @@ serve_line_put(struct serve *serve, struct serve_line *line)
 	if (line == NULL)
 		return;
 	if (line->room != SERVE_LINE_BYTES || serve->spare_len >= SERVE_LINES_KEPT) {
+		serve->lines_bytes -= line->room;
 		free(line);
 		return;
 	}
@@ -170,6 +174,7 @@ step_value(struct serve_call *call)
 		serve_out_unless(call, session->noreply && meta == NULL, PROTO_REPLY_BAD_CHUNK);
 	} else {
 		status = commit_value(call->serve, fill, &cas);
+		call->serve->counters.store_no_memory += status == STORE_NO_MEMORY;
 		serve_value_done(
 		    call, (enum proto_command)session->command, session->noreply, meta, status, cas);
 	}

@@ -321,6 +321,10 @@ worker_open_serve(struct worker *worker)
 static void
 worker_close(struct worker *worker)
 {
+	if (worker->net) {
+		tcp_abort_all(net_tcp(worker->net));
+		transmit(worker);
+	}
 	for (unsigned i = 0; i < worker->shared->ports_len; i++) {
 		struct worker_tx *tx = &worker->tx[i];
 

@@ -301,6 +301,13 @@ tcp_abort(struct tcp_conn *c)
 	tcp_conn_reset(c, TCP_CLOSED_LOCALLY);
 }
 
+void
+tcp_abort_all(struct tcp_stack *tcp)
+{
+	for (uint32_t i = 0; tcp->conns.chunks && i < tcp->conns.chunks_len << tcp->conns.shift; i++)
+		tcp_abort(tcp_conn_at(tcp, i));
+}
+
 struct tcp_conn *
 tcp_connect(struct tcp_stack *tcp, const struct net_flow *flow)
 {

@@ -143,6 +143,8 @@ void tcp_resume(
  */
 void tcp_close(struct tcp_conn *conn);
 void tcp_abort(struct tcp_conn *conn); /* RST now */
+/* RST to every peer, before tcp_destroy(): else they would wait for their own timeouts. */
+void tcp_abort_all(struct tcp_stack *tcp);
 /*
  * Active open (for the generator and tests); accepted() or closed() reports. The context set by tcp_set_context() is
  * replaced by what accepted() returns. NULL: no memory or tuple in use.

@@ -109,6 +109,19 @@ def sigterm_ends_cleanly_nothing_stays(_target):
 
 
 @test
+def sigterm_resets_idle_connections(_target):
+    with started() as target:
+        with target.connect() as stream:
+            store(stream, b"key", b"value")
+            assert target.stop() == 0
+            try:
+                said = stream.recv(1)
+            except ConnectionResetError:
+                return
+            raise AssertionError(f"not reset, but told {said!r}")
+
+
+@test
 def sigint_ends_cleanly_nothing_stays(_target):
     with started() as target:
         assert target.stop(signal.SIGINT) == 0, target.log_tail()

@@ -444,6 +444,33 @@ peeked_memory_reused_by_a_silent_burst_is_hashed_anew(void **state)
 	assert_int_equal(serve_counters(f->serve)->peek_hits, 0);
 }
 
+/* Clients that never end their lines share a bound; those beyond it lose their streams, and all of it comes back. */
+static void
+unfinished_lines_of_many_streams_stay_within_their_bound(void **state)
+{
+	enum { STREAMS = 100, LINE = 900000 };
+	static uint8_t line[LINE];
+	struct serve_session *sessions[STREAMS];
+	struct fixture *f = *state;
+	uint32_t consumed;
+
+	memset(line, 'k', sizeof(line));
+	memcpy(line, "get ", 4);
+	for (unsigned round = 0; round < 3; round++) {
+		unsigned kept = 0;
+
+		for (unsigned i = 0; i < STREAMS; i++) {
+			sessions[i] = serve_session_open(f->serve);
+			assert_non_null(sessions[i]);
+			kept += serve_bytes(sessions[i], line, LINE, &f->sink, &consumed) == SERVE_GO_ON;
+		}
+		assert_in_range(kept, 32, (64u << 20) / LINE);
+		expect_reply(f, "get a\r\n", "END\r\n");
+		for (unsigned i = 0; i < STREAMS; i++)
+			serve_session_close(sessions[i]);
+	}
+}
+
 int
 main(void)
 {
@@ -463,6 +490,7 @@ main(void)
 	    fixture_test(unfinished_datagram_leaves_nothing_behind),
 	    fixture_test(staged_requests_reuse_their_hashes),
 	    fixture_test(peeking_at_junk_changes_nothing),
+	    fixture_test(unfinished_lines_of_many_streams_stay_within_their_bound),
 	    fixture_test(peeked_memory_reused_by_a_silent_burst_is_hashed_anew),
 	};
 
