@@ -28,7 +28,7 @@ struct auth {
 	atomic_bool stop;
 };
 
-/* ---- the thread --------------------------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------- */
 
 static void
 check(struct auth *auth, struct login *login)
@@ -85,7 +85,7 @@ run(void *arg)
 	return NULL;
 }
 
-/* ---- the control thread ------------------------------------------------------------------------------------------- */
+/* ---- the control thread ----------------------------------------------------------------------- */
 
 struct auth *
 auth_create(const char *path, char error[CREDENTIALS_ERROR_MAX])
@@ -165,7 +165,7 @@ auth_reload(struct auth *auth, char error[CREDENTIALS_ERROR_MAX])
 	return 0;
 }
 
-/* ---- the workers -------------------------------------------------------------------------------------------------- */
+/* ---- the workers ------------------------------------------------------------------------------ */
 
 bool
 auth_submit(struct auth *auth, struct login *login)

@@ -195,7 +195,7 @@ workers_launch(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 	return 0;
 }
 
-/* ---- logins -------------------------------------------------------------------------------------------- */
+/* ---- logins ----------------------------------------------------------------------------------- */
 
 /* The file is read before any hardware is touched: its mistakes are the likeliest. */
 static int

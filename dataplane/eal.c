@@ -23,7 +23,7 @@
 #include <rte_lcore.h>
 
 #define EAL_ARGS_MAX    48
-#define VERBOSITY_DPDK  3u /* wirecache.verbosity at which DPDK's own messages are shown */
+#define VERBOSITY_DPDK  3u  /* wirecache.verbosity at which DPDK's own messages are shown */
 #define EAL_OVERHEAD_MB 48u /* rings, port structures, malloc's own needs */
 #define SINGLE_FILES    "--single-file-segments"
 #define HUGEPAGE_DIR    "/sys/kernel/mm/hugepages"

@@ -10,7 +10,7 @@
 #include "dataplane/proto/binary.h"
 #include "dataplane/proto/scan.h"
 
-#define LINE_MAX_DEFAULT (1u << 20)
+#define LINE_MAX_DEFAULT    (1u << 20)
 #define LINES_BYTES_DEFAULT (64u << 20)
 
 struct serve *
@@ -85,8 +85,7 @@ serve_copy_chunks(const struct serve *serve, const struct store_view *view, uint
 	return to + at;
 }
 
-/* ---- staging
- * --------------------------------------------------------------------------------------------------- */
+/* ---- staging ---------------------------------------------------------------------------------- */
 
 static void
 peek_key(struct serve *serve, const uint8_t *bytes, uint32_t len)
@@ -166,8 +165,7 @@ serve_peeked(struct serve *serve)
 		store_prefetch_item(serve->store, serve->peeks[i].hash);
 }
 
-/* ---- datagrams
- * ------------------------------------------------------------------------------------------------- */
+/* ---- datagrams -------------------------------------------------------------------------------- */
 
 bool
 serve_datagram(

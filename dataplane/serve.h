@@ -82,10 +82,11 @@ struct serve_config {
 	const char *version;     /* what `version` answers; outlives serve */
 	uint32_t item_max_bytes; /* as the store's */
 	uint32_t line_max_bytes; /* longest get line, default 1 MiB; other lines end at memcached's 2048 */
-	uint64_t lines_bytes_max; /* all unfinished lines of a worker; beyond it their streams end. Default 64 MiB */
-	bool flush_enabled;      /* false: CLIENT_ERROR flush_all not allowed */
-	bool dump_disabled;      /* memcached's -X: no dumps of items */
-	bool auth; /* nothing is served before a login; datagrams, which cannot log in, never are */
+	uint64_t
+	    lines_bytes_max; /* all unfinished lines of a worker; beyond it their streams end. Default 64 MiB */
+	bool flush_enabled; /* false: CLIENT_ERROR flush_all not allowed */
+	bool dump_disabled; /* memcached's -X: no dumps of items */
+	bool auth;          /* nothing is served before a login; datagrams, which cannot log in, never are */
 };
 
 struct serve *serve_create(struct store *store, struct store_thread *thread,

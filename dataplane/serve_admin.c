@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- stats
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- stats ------------------------------------------------------------------------------------ */
 
 static void
 emit_stat(void *ctx, const char *name, const char *value)
@@ -88,8 +87,7 @@ serve_cmd_stats(struct serve_call *call, const struct proto_request *request)
 	return SERVE_GO_ON;
 }
 
-/* ---- the process
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the process ------------------------------------------------------------------------------ */
 
 bool
 serve_token_u32(const struct proto_request *request, unsigned index, uint32_t *value)
@@ -190,8 +188,7 @@ serve_cmd_refresh_certs(struct serve_call *call, const struct proto_request *req
 	return SERVE_GO_ON;
 }
 
-/* ---- memcached's machinery
- * ------------------------------------------------------------------------------------- */
+/* ---- memcached's machinery -------------------------------------------------------------------- */
 
 /* A decimal fraction as strtod() reads it. */
 static bool

@@ -8,7 +8,7 @@
 
 static const char authenticated[] = "Authenticated";
 
-/* ---- the verdict -------------------------------------------------------------------------------------------------- */
+/* ---- the verdict ------------------------------------------------------------------------------ */
 
 static enum serve_state
 answer_login(struct serve_call *call, bool granted)
@@ -76,7 +76,7 @@ serve_auth_forget(struct serve_session *session)
 		host->auth_cancel(host->auth_ctx, session);
 }
 
-/* ---- SASL --------------------------------------------------------------------------------------------------------- */
+/* ---- SASL ------------------------------------------------------------------------------------- */
 
 uint32_t
 serve_auth_value_bytes(const struct serve *serve, const struct proto_binary *request)
@@ -139,7 +139,7 @@ serve_binary_sasl(struct serve_call *call, const struct proto_binary *request)
 	return begin_login(call, known ? &credentials : NULL, SERVE_PHASE_SASL_WAIT);
 }
 
-/* ---- the text login ----------------------------------------------------------------------------------------------- */
+/* ---- the text login --------------------------------------------------------------------------- */
 
 static void
 line_wipe(struct serve_session *session)

@@ -12,7 +12,7 @@
 #define REQUEST_MAX (PROTO_BINARY_HEAD_MAX + SERVE_SASL_VALUE_MAX)
 _Static_assert(REQUEST_MAX <= SERVE_LINE_BYTES, "a head in parts fits the first line buffer");
 
-/* ---- replies ------------------------------------------------------------------------------------------------------ */
+/* ---- replies ---------------------------------------------------------------------------------- */
 
 static void
 put_body(struct serve_call *call, uint8_t opcode, uint32_t opaque, const struct proto_binary_reply *reply,
@@ -54,7 +54,7 @@ serve_binary_body(struct serve_call *call, const struct proto_binary *request,
 	put_body(call, request->opcode, request->opaque, &reply, body);
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------------- */
+/* ---- values ----------------------------------------------------------------------------------- */
 
 enum serve_state
 serve_binary_swallow(
@@ -209,7 +209,7 @@ step_value(struct serve_call *call)
 	return SERVE_GO_ON;
 }
 
-/* ---- requests ----------------------------------------------------------------------------------------------------- */
+/* ---- requests --------------------------------------------------------------------------------- */
 
 typedef enum serve_state (*binary_handler)(struct serve_call *call, const struct proto_binary *request);
 static const binary_handler handlers[PROTO_BINARY_COMMANDS] = {

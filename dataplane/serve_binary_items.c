@@ -24,7 +24,7 @@ request_key(struct serve *serve, const struct proto_binary *request)
 	return serve_key(serve, request->key, request->key_len);
 }
 
-/* ---- get, touch, gat ---------------------------------------------------------------------------------------------- */
+/* ---- get, touch, gat -------------------------------------------------------------------------- */
 
 static inline bool
 with_key(const struct proto_binary *request)
@@ -113,7 +113,7 @@ serve_binary_get(struct serve_call *call, const struct proto_binary *request)
 	return SERVE_GO_ON;
 }
 
-/* ---- storage commands, delete ------------------------------------------------------------------------------------- */
+/* ---- storage commands, delete ----------------------------------------------------------------- */
 
 enum serve_state
 serve_binary_store(struct serve_call *call, const struct proto_binary *request)
@@ -165,7 +165,7 @@ serve_binary_delete(struct serve_call *call, const struct proto_binary *request)
 	return SERVE_GO_ON;
 }
 
-/* ---- incr, decr --------------------------------------------------------------------------------------------------- */
+/* ---- incr, decr ------------------------------------------------------------------------------- */
 
 static void
 put_number(struct serve_call *call, const struct proto_binary *request, uint64_t number, uint64_t cas)

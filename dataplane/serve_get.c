@@ -95,8 +95,7 @@ serve_get_fast(struct serve_call *call)
 	return true;
 }
 
-/* ---- multigets
- * ------------------------------------------------------------------------------------------------- */
+/* ---- multigets -------------------------------------------------------------------------------- */
 
 struct multiget {
 	const uint8_t *at, *end; /* keys still to be answered */

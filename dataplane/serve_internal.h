@@ -138,8 +138,7 @@ struct serve_call {
 	bool broken;             /* the sink refused: the stream is lost */
 };
 
-/* ---- the reply
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the reply -------------------------------------------------------------------------------- */
 
 static inline uint8_t *
 serve_out_reserve(struct serve_call *call, uint32_t len)
@@ -215,8 +214,7 @@ serve_copy_value(const struct serve *serve, const struct store_view *view, uint8
 	return to + view->value_bytes;
 }
 
-/* ---- keys
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- keys ------------------------------------------------------------------------------------- */
 
 /* The hash of a key, taken over from serve_peek() when it was staged. */
 static inline struct store_key
@@ -244,8 +242,7 @@ serve_token_key(struct serve *serve, const struct proto_token *token)
 	return serve_key(serve, token->bytes, token->len);
 }
 
-/* ---- commands
- * -------------------------------------------------------------------------------------------------- */
+/* ---- commands --------------------------------------------------------------------------------- */
 
 /* Answers one parsed request; declared for every handler that commands.def names. */
 #define PROTO_COMMAND(id, word, shape, handler, syntax) \

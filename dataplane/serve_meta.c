@@ -106,8 +106,7 @@ reply_echoes(struct serve_call *call, const struct proto_request *request, const
 	return SERVE_GO_ON;
 }
 
-/* ---- mg
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- mg --------------------------------------------------------------------------------------- */
 
 /* What is known of the item while the flags are walked. */
 struct meta_hit {
@@ -263,8 +262,7 @@ serve_cmd_meta_get(struct serve_call *call, const struct proto_request *request)
 	return reply_hit(call, request, &key, &hit);
 }
 
-/* ---- ms
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- ms --------------------------------------------------------------------------------------- */
 
 static struct serve_meta_tail
 tail_make(const struct proto_request *request)
@@ -395,8 +393,7 @@ serve_meta_set_done(struct serve_call *call, const struct serve_meta_tail *tail,
 	serve_out_commit(call, (uint32_t)(to - begin));
 }
 
-/* ---- md
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- md --------------------------------------------------------------------------------------- */
 
 /*
  * x: leaves an empty item in the place of the old one, with its CAS unless E gives another. Between reading
@@ -469,8 +466,7 @@ serve_cmd_meta_delete(struct serve_call *call, const struct proto_request *reque
 	return SERVE_GO_ON;
 }
 
-/* ---- ma
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- ma --------------------------------------------------------------------------------------- */
 
 static enum serve_state
 reply_number(struct serve_call *call, const struct proto_request *request, const struct store_key *key,
@@ -583,8 +579,7 @@ serve_cmd_meta_arithmetic(struct serve_call *call, const struct proto_request *r
 	}
 }
 
-/* ---- me
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- me --------------------------------------------------------------------------------------- */
 
 enum serve_state
 serve_cmd_meta_debug(struct serve_call *call, const struct proto_request *request)

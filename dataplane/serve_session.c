@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- line buffers
- * ---------------------------------------------------------------------------------------------- */
+/* ---- line buffers ----------------------------------------------------------------------------- */
 
 struct serve_line *
 serve_line_get(struct serve *serve, uint32_t room)
@@ -81,8 +80,7 @@ serve_line_append(struct serve_session *session, const uint8_t *bytes, uint32_t 
 	return true;
 }
 
-/* ---- values
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- values ----------------------------------------------------------------------------------- */
 
 void
 serve_swallow(struct serve_call *call, uint32_t value_bytes, enum proto_reply verdict)
@@ -182,8 +180,7 @@ step_value(struct serve_call *call)
 	return SERVE_GO_ON;
 }
 
-/* ---- lines
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------------------ */
 
 /* The handlers of commands.def. */
 typedef enum serve_state (*serve_handler)(struct serve_call *call, const struct proto_request *request);
@@ -278,8 +275,7 @@ step_line(struct serve_call *call)
 	return answer_line(call, line, (uint32_t)len);
 }
 
-/* ---- the session
- * ----------------------------------------------------------------------------------------------- */
+/* ---- the session ------------------------------------------------------------------------------ */
 
 /* By the first byte of the stream. */
 static void

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- storage commands
- * ------------------------------------------------------------------------------------------ */
+/* ---- storage commands ------------------------------------------------------------------------- */
 
 void
 serve_count_cas(struct serve_counters *counters, enum store_status status)
@@ -156,8 +155,7 @@ serve_cmd_store(struct serve_call *call, const struct proto_request *request)
 	return serve_value_begin(call, &key, &write, request, NULL);
 }
 
-/* ---- the others
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the others ------------------------------------------------------------------------------- */
 
 enum serve_state
 serve_cmd_delete(struct serve_call *call, const struct proto_request *request)

@@ -13,7 +13,7 @@
 
 #define WATCH_SLICE 64u /* lines written in one call */
 
-/* ---- what happened ---- */
+/* ---- what happened ---------------------------------------------------------------------------- */
 
 struct event_line {
 	uint8_t bytes[WATCH_LINE_MAX];
@@ -91,7 +91,7 @@ serve_watch_delete(struct serve *serve, const struct store_key *key, const char 
 	watch_emit(serve->host.watch, WATCH_DELETIONS, line.bytes, line.len);
 }
 
-/* ---- who watches ---- */
+/* ---- who watches ------------------------------------------------------------------------------ */
 
 void
 serve_watch_end(struct serve_session *session)

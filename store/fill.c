@@ -82,8 +82,7 @@ fill_release(struct store_fill *fill)
 	fill_release_chunks(fill, true);
 }
 
-/* ---- waiting for bytes: the thread's list, oldest first
- * --------------------------------------------------------------- */
+/* ---- waiting for bytes: the thread's list, oldest first --------------------------------------- */
 
 void
 fill_wait_begin(struct store_fill *fill)

@@ -244,8 +244,7 @@ index_remove(struct index_cursor *cursor, struct index_hit *hit)
 		cursor->control -= CONTROL_DISPLACED;
 }
 
-/* ---- tables
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- tables ----------------------------------------------------------------------------------- */
 
 bool
 index_table_ready(const struct partition *part)
@@ -335,8 +334,7 @@ index_walk(const struct partition *part, index_visit *visit, void *context)
 	return NULL;
 }
 
-/* ---- splitting
- * ------------------------------------------------------------------------------------------------- */
+/* ---- splitting -------------------------------------------------------------------------------- */
 
 struct split {
 	struct partition *part;

@@ -114,8 +114,7 @@ store_put(struct store_thread *thread, const struct store_key *key, const struct
 	return status == STORE_NOT_FOUND ? STORE_NOT_STORED : status;
 }
 
-/* ---- values in pieces
- * ------------------------------------------------------------------------------------------ */
+/* ---- values in pieces ------------------------------------------------------------------------- */
 
 enum store_status
 store_reserve(struct store_thread *thread, const struct store_key *key, const struct store_write *write,
@@ -176,8 +175,7 @@ store_fill_abort(struct store_thread *thread, struct store_fill *fill)
 	fill_abort(fill);
 }
 
-/* ---- changes in place
- * ------------------------------------------------------------------------------------------ */
+/* ---- changes in place ------------------------------------------------------------------------- */
 
 enum store_status
 store_delete(struct store_thread *thread, const struct store_key *key, uint64_t cas)

@@ -77,7 +77,7 @@ void store_offline(struct store_thread *thread);
  */
 bool store_maintain(struct store_thread *thread, unsigned budget);
 
-/* ---- keys ------------------------------------------------------------------------------------------------------ */
+/* ---- keys ------------------------------------------------------------------------------------- */
 
 struct store_key {
 	const uint8_t *bytes; /* 1..STORE_KEY_MAX bytes, any value */
@@ -102,7 +102,7 @@ store_key_make(const struct store *store, const void *key, uint32_t len)
 void store_prefetch_bucket(const struct store *store, uint64_t hash);
 void store_prefetch_item(const struct store *store, uint64_t hash);
 
-/* ---- reading --------------------------------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------------------- */
 
 enum store_status {
 	STORE_OK,
@@ -159,7 +159,7 @@ struct store_pin {
 bool store_pin(struct store_thread *thread, const struct store_view *view, struct store_pin *pin);
 void store_unpin(struct store_thread *thread, struct store_pin pin);
 
-/* ---- walking over all items ------------------------------------------------------------------------------------ */
+/* ---- walking over all items ------------------------------------------------------------------- */
 
 /* Where a walk is; zero at its start. Owned by the caller, fields by the store. Holds nothing up between two calls. */
 struct store_cursor {
@@ -185,7 +185,7 @@ typedef bool store_visit(void *ctx, const struct store_entry *entry);
 bool store_walk(
     struct store_thread *thread, struct store_cursor *cursor, unsigned budget, store_visit *visit, void *ctx);
 
-/* ---- writing --------------------------------------------------------------------------------------------------- */
+/* ---- writing ---------------------------------------------------------------------------------- */
 
 enum store_mode {
 	STORE_SET,
@@ -274,7 +274,7 @@ void store_flush_all(struct store_thread *thread, uint32_t at_s);
 /* Live change of the limit, up to what was reserved at creation when growing is impossible: -ENOMEM then. */
 int store_set_memory_limit(struct store *store, size_t memory_bytes);
 
-/* ---- what is inside -------------------------------------------------------------------------------------------- */
+/* ---- what is inside --------------------------------------------------------------------------- */
 
 /* Counters have one writer, their thread; readers sum and may see a slightly old value. From counters.def. */
 struct store_counters {

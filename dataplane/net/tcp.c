@@ -210,8 +210,7 @@ tcp_icmp_error(struct tcp_stack *tcp, const struct net_icmp_error *error)
 	return true;
 }
 
-/* ---- calls of the application
- * ---------------------------------------------------------------------------------- */
+/* ---- calls of the application ----------------------------------------------------------------- */
 
 static bool
 may_send(const struct tcp_conn *c)
@@ -348,8 +347,7 @@ tcp_flow(const struct tcp_conn *c)
 	return &c->flow;
 }
 
-/* ---- what is held
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what is held ----------------------------------------------------------------------------- */
 
 void
 tcp_usage(const struct tcp_stack *tcp, struct tcp_usage *usage)

@@ -110,7 +110,7 @@ void tcp_flush(struct tcp_stack *tcp);    /* sends for every touched connection,
 /* Returns false if the flow is not one of ours. */
 bool tcp_icmp_error(struct tcp_stack *tcp, const struct net_icmp_error *error);
 
-/* ---- for the application --------------------------------------------------------------------------------------- */
+/* ---- for the application ---------------------------------------------------------------------- */
 
 /*
  * Queues bytes; nothing leaves before tcp_flush(). All or nothing: 0, or -ENOBUFS (memory), -EPIPE (closed).

@@ -37,8 +37,7 @@ tcp_challenge_allowed(struct tcp_stack *tcp)
 	return true;
 }
 
-/* ---- RTT
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- RTT -------------------------------------------------------------------------------------- */
 
 void
 tcp_rtt_sample(struct tcp_conn *c, uint32_t us)
@@ -72,8 +71,7 @@ measure(struct tcp_conn *c, const struct tcp_seg *seg)
 	}
 }
 
-/* ---- loss
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- loss ------------------------------------------------------------------------------------- */
 
 static void
 enter_recovery(struct tcp_conn *c)
@@ -235,8 +233,7 @@ tcp_loss_resegment(struct tcp_conn *c)
 		lose_everything(c);
 }
 
-/* ---- the acknowledgement
- * --------------------------------------------------------------------------------------- */
+/* ---- the acknowledgement ---------------------------------------------------------------------- */
 
 /*
  * RFC 9293 3.10.7.4 orders window updates by sequence, then acknowledgement number. Besides, what

@@ -11,8 +11,7 @@
 
 #define CONTROL_FLAGS (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG)
 
-/* ---- one segment for a connection
- * ------------------------------------------------------------------------------ */
+/* ---- one segment for a connection ------------------------------------------------------------- */
 
 static uint32_t
 seg_end(const struct tcp_seg *seg)
@@ -308,8 +307,7 @@ tcp_in_segment(struct tcp_conn *c, struct tcp_seg *seg)
 	settle(c);
 }
 
-/* ---- the burst
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the burst -------------------------------------------------------------------------------- */
 
 /* Parses all and prefetches their buckets. Returns how many remain. */
 static unsigned

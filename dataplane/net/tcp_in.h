@@ -12,8 +12,7 @@ void tcp_in_segment(struct tcp_conn *c, struct tcp_seg *seg);
 /* The peer's FIN is next in order: counts it and changes the state. */
 void tcp_fin_received(struct tcp_conn *c);
 
-/* ---- tcp_ack.c: the acknowledgement part of a segment
- * ------------------------------------------------------------ */
+/* ---- tcp_ack.c: the acknowledgement part of a segment ----------------------------------------- */
 
 /* RFC 9293 3.10.7.4, fifth check. False: the segment ends here (unacceptable ACK, or the connection is over).
  */
@@ -27,8 +26,7 @@ void tcp_rtt_sample(struct tcp_conn *c, uint32_t us);
 /* May one more challenge ACK leave now (RFC 5961 7)? Counts it. */
 bool tcp_challenge_allowed(struct tcp_stack *tcp);
 
-/* ---- tcp_syn.c, tcp_tw.c: segments for 64-byte entries and for nobody
- * --------------------------------------------- */
+/* ---- tcp_syn.c, tcp_tw.c: segments for 64-byte entries and for nobody ------------------------- */
 
 struct tcp_mini_list;
 

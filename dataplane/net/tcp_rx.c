@@ -60,8 +60,7 @@ new_block(struct tcp_conn *c, const struct tcp_block *before, uint32_t seq, uint
 	return b;
 }
 
-/* ---- unread
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- unread ----------------------------------------------------------------------------------- */
 
 static void
 unread_push(struct tcp_rxq *q, struct tcp_block *b)
@@ -104,8 +103,7 @@ keep_unread(struct tcp_conn *c, const struct tcp_payload *p)
 		c->tcp->counters->drop_tcp_no_memory++;
 }
 
-/* ---- delivery
- * -------------------------------------------------------------------------------------------------- */
+/* ---- delivery --------------------------------------------------------------------------------- */
 
 /* One run of bytes to the application; returns what it consumed. */
 static uint32_t
@@ -270,8 +268,7 @@ tcp_rx_resume(struct tcp_conn *c)
 		tcp_conn_time_wait(c);
 }
 
-/* ---- out of order
- * ---------------------------------------------------------------------------------------------- */
+/* ---- out of order ----------------------------------------------------------------------------- */
 
 static unsigned
 count_islands(const struct tcp_rxq *q)
@@ -419,8 +416,7 @@ tcp_rx_sack_blocks(const struct tcp_conn *c, struct tcp_range *blocks, unsigned 
 	return n;
 }
 
-/* ---- window
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- window ----------------------------------------------------------------------------------- */
 
 /* Where the right edge could be now. */
 static uint32_t
@@ -462,8 +458,7 @@ tcp_rx_window(struct tcp_conn *c)
 	return (uint16_t)field;
 }
 
-/* ---- housekeeping
- * ---------------------------------------------------------------------------------------------- */
+/* ---- housekeeping ----------------------------------------------------------------------------- */
 
 void
 tcp_rx_clear(struct tcp_conn *c)

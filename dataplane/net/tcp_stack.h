@@ -150,8 +150,7 @@ tcp_synchronized(const struct tcp_conn *c)
 	return c->state >= TCP_ESTABLISHED;
 }
 
-/* ---- tcp_conn.c
- * ------------------------------------------------------------------------------------------------ */
+/* ---- tcp_conn.c ------------------------------------------------------------------------------- */
 
 /* A connection for this flow, not in the table yet; NULL when out of memory or at connections_max. */
 struct tcp_conn *tcp_conn_new(struct tcp_stack *tcp, const struct net_flow *flow, uint32_t hash);

@@ -24,8 +24,7 @@ tcp_syn_ts_offset(const struct tcp_stack *tcp, const struct net_flow *flow)
 	return (uint32_t)tcp_siphash_flow(tcp->secrets.ts, flow, 0);
 }
 
-/* ---- age lists
- * ------------------------------------------------------------------------------------------------- */
+/* ---- age lists -------------------------------------------------------------------------------- */
 
 void
 tcp_mini_push(struct tcp_stack *tcp, struct tcp_mini_list *list, uint32_t ref)
@@ -57,8 +56,7 @@ tcp_mini_unlink(struct tcp_stack *tcp, struct tcp_mini_list *list, uint32_t ref)
 	list->len--;
 }
 
-/* ---- entries
- * --------------------------------------------------------------------------------------------------- */
+/* ---- entries ---------------------------------------------------------------------------------- */
 
 static unsigned
 resent(const struct tcp_mini *e)
@@ -291,8 +289,7 @@ tcp_syn_entry_input(struct tcp_stack *tcp, struct tcp_mini *e, uint32_t ref, str
 	}
 }
 
-/* ---- time
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------- */
 
 /* The oldest entry of a list is due: next SYN-ACK, or the end. */
 static void

@@ -46,8 +46,7 @@ bool tcp_timers_run(struct tcp_stack *tcp);
 bool tcp_timers_next(const struct tcp_stack *tcp, uint32_t *tick);
 const char *tcp_timers_check(const struct tcp_stack *tcp);
 
-/* ---- tcp_expire.c
- * ---------------------------------------------------------------------------------------------- */
+/* ---- tcp_expire.c ----------------------------------------------------------------------------- */
 
 /* A connection's place came up: does what is due, if anything still is, and arms for the next deadline. */
 void tcp_expire(struct tcp_conn *c);

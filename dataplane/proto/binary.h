@@ -87,7 +87,7 @@ const char *proto_binary_text(enum proto_binary_status status);
 /* The word of an opcode, or NULL. */
 const char *proto_binary_name(uint8_t opcode);
 
-/* ---- replies ------------------------------------------------------------------------------------------------------ */
+/* ---- replies ---------------------------------------------------------------------------------- */
 
 struct proto_binary_reply {
 	enum proto_binary_status status;

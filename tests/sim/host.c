@@ -62,8 +62,7 @@ flow_of(unsigned host, unsigned session)
 	return f;
 }
 
-/* ---- environment
- * ------------------------------------------------------------------------------------------------ */
+/* ---- environment ------------------------------------------------------------------------------ */
 
 static void
 env_output(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint16_t tso_mss)
@@ -118,8 +117,7 @@ env_free(void *ctx, void *p, size_t bytes)
 	free(p);
 }
 
-/* ---- application
- * ------------------------------------------------------------------------------------------------ */
+/* ---- application ------------------------------------------------------------------------------ */
 
 static const struct sim_app_params *
 params(const struct sim_end *end)
@@ -363,8 +361,7 @@ run_abort(struct sim_host *host)
 	}
 }
 
-/* ---- a step
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- a step ----------------------------------------------------------------------------------- */
 
 static struct rte_mbuf *
 mbuf_of(struct sim_run *run, const struct sim_packet *p)
@@ -466,8 +463,7 @@ sim_host_next_us(const struct sim_host *host)
 	return next_us;
 }
 
-/* ---- begin and end
- * ---------------------------------------------------------------------------------------------- */
+/* ---- begin and end ---------------------------------------------------------------------------- */
 
 static void
 start_near_wrap(struct sim_host *host)

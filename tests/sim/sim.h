@@ -26,8 +26,7 @@
 #define SIM_PATTERN_BYTES 65521u /* a prime: no power of two repeats */
 #define SIM_NEVER         UINT64_MAX
 
-/* ---- random numbers (splitmix64)
- * -------------------------------------------------------------------------------- */
+/* ---- random numbers (splitmix64) -------------------------------------------------------------- */
 
 struct sim_rng {
 	uint64_t state;
@@ -55,8 +54,7 @@ sim_chance(struct sim_rng *rng, uint32_t ppm)
 	return ppm && sim_rand(rng) % 1000000 < ppm;
 }
 
-/* ---- a case
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- a case ----------------------------------------------------------------------------------- */
 
 struct sim_link_params {
 	uint32_t loss_ppm, duplicate_ppm, reorder_ppm;
@@ -96,8 +94,7 @@ struct sim_case {
 void sim_case_make(struct sim_case *c, uint64_t seed);
 void sim_case_print(const struct sim_case *c);
 
-/* ---- a run
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- a run ------------------------------------------------------------------------------------ */
 
 struct sim_packet {
 	uint64_t at_us, order; /* heap key */
@@ -161,8 +158,7 @@ struct sim_pools {
 bool sim_run_case(
     uint64_t seed, const struct sim_pools *pools, bool verbose, uint64_t *segments, bool *no_handshake);
 
-/* ---- link.c
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- link.c ----------------------------------------------------------------------------------- */
 
 void sim_link_send(
     struct sim_run *run, unsigned from, const struct net_flow *flow, const uint8_t *bytes, uint32_t len);
@@ -171,15 +167,13 @@ struct sim_packet *sim_link_take(struct sim_run *run, unsigned to);
 uint64_t sim_link_next_us(const struct sim_run *run);
 void sim_link_clear(struct sim_run *run);
 
-/* ---- wire.c
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- wire.c ----------------------------------------------------------------------------------- */
 
 void sim_wire_sent(
     struct sim_run *run, unsigned from, const struct net_flow *flow, const uint8_t *bytes, uint32_t len);
 void sim_wire_delivered(struct sim_run *run, unsigned to, const struct net_flow *flow, const uint8_t *bytes);
 
-/* ---- host.c
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- host.c ----------------------------------------------------------------------------------- */
 
 bool sim_host_start(struct sim_run *run, unsigned index, const struct sim_pools *pools);
 void sim_host_step(struct sim_host *host);

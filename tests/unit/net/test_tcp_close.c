@@ -320,7 +320,7 @@ destroy_tells_closed_and_releases_references(void **state)
 	rig_start();
 }
 
-/* ---- every state, every event, every place ----------------------------------------------------------------------- */
+/* ---- every state, every event, every place ---------------------------------------------------- */
 
 enum where {
 	LISTENING,

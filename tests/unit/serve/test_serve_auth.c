@@ -36,7 +36,7 @@ deliver(struct fixture *f, bool granted)
 	fixture_feed(f, "", 0);
 }
 
-/* ---- SASL --------------------------------------------------------------------------------------------------------- */
+/* ---- SASL ------------------------------------------------------------------------------------- */
 
 static void
 before_login_everything_else_is_refused_and_closed(void **state)
@@ -251,7 +251,7 @@ full_sink_holds_the_verdict_back(void **state)
 	assert_int_equal(f->out_len, HEADER + 13);
 }
 
-/* ---- text --------------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------- */
 
 static void
 text_login_opens_the_session(void **state)
@@ -323,7 +323,7 @@ text_login_byte_by_byte_waits_for_its_verdict(void **state)
 	expect_reply(f, "get a\r\n", "END\r\n");
 }
 
-/* ---- datagrams ---------------------------------------------------------------------------------------------------- */
+/* ---- datagrams -------------------------------------------------------------------------------- */
 
 static void
 datagrams_are_never_served(void **state)

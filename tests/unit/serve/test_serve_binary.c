@@ -5,7 +5,7 @@
 
 #define MIB (1u << 20)
 
-/* ---- gets --------------------------------------------------------------------------------------------------------- */
+/* ---- gets ------------------------------------------------------------------------------------- */
 
 static void
 hit_has_flags_cas_and_value(void **state)
@@ -101,7 +101,7 @@ expiration_has_no_sign(void **state)
 	expect_status(f, request_of(0x00, "key"), 1);
 }
 
-/* ---- storage ------------------------------------------------------------------------------------------------------ */
+/* ---- storage ---------------------------------------------------------------------------------- */
 
 static void
 conditions_have_statuses_of_their_own(void **state)
@@ -244,7 +244,7 @@ large_value_comes_back_whole(void **state)
 	free(value);
 }
 
-/* ---- incr, decr --------------------------------------------------------------------------------------------------- */
+/* ---- incr, decr ------------------------------------------------------------------------------- */
 
 static void
 numbers_begin_count_and_stop_at_zero(void **state)
@@ -272,7 +272,7 @@ numbers_begin_count_and_stop_at_zero(void **state)
 	expect_body(&p, "Non-numeric server-side value for incr or decr");
 }
 
-/* ---- the server --------------------------------------------------------------------------------------------------- */
+/* ---- the server ------------------------------------------------------------------------------- */
 
 static void
 noop_version_and_flush_answer(void **state)
@@ -346,7 +346,7 @@ quit_ends_the_stream(void **state)
 	assert_int_equal(f->state, SERVE_CLOSE);
 }
 
-/* ---- hostile heads ------------------------------------------------------------------------------------------------ */
+/* ---- hostile heads ---------------------------------------------------------------------------- */
 
 /* The reply to a bare header. */
 static struct packet
@@ -413,7 +413,7 @@ unknown_opcode_swallows_its_body_once(void **state)
 	expect_status(f, request_of(0x0a, ""), 0);
 }
 
-/* ---- streams ------------------------------------------------------------------------------------------------------ */
+/* ---- streams ---------------------------------------------------------------------------------- */
 
 /* One of everything, in one buffer. */
 static size_t
@@ -574,7 +574,7 @@ unfinished_value_goes_with_its_session(void **state)
 	expect_status(f, request_of(0x00, "key"), 1);
 }
 
-/* ---- datagrams ---------------------------------------------------------------------------------------------------- */
+/* ---- datagrams -------------------------------------------------------------------------------- */
 
 static bool
 datagram(struct fixture *f, const uint8_t *bytes, size_t len, uint32_t *consumed)
@@ -607,7 +607,7 @@ datagrams_are_answered_one_request_a_message(void **state)
 	assert_int_equal(f->out_len, 0);
 }
 
-/* ---- mutations ---------------------------------------------------------------------------------------------------- */
+/* ---- mutations -------------------------------------------------------------------------------- */
 
 static uint64_t random_state;
 

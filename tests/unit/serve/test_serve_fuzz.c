@@ -16,8 +16,8 @@ static const char *const seeds[] = {"get a\r\n", "get a b c d\r\n", "gets a\r\n"
     "md a x\r\n", "ma b N0 J5 D3 v\r\n", "me a\r\n", "stats\r\n", "version\r\n", "verbosity 1\r\n",
     "set a 0 0 2000000\r\nabcdefgh", "set big 0 0 5000\r\n", "lru tune 1 2 3 4\r\n", "slabs automove 1\r\n",
     "\r\n", "set a 0 0 99999999999999999999\r\n", "get \r\n", "stats detail dump\r\n",
-    "lru_crawler crawl all\r\n", "watch bogus\r\n", "lru_crawler metadump all\r\n", "lru_crawler mgdump hash\r\n",
-    "stats cachedump 1 3\r\n"};
+    "lru_crawler crawl all\r\n", "watch bogus\r\n", "lru_crawler metadump all\r\n",
+    "lru_crawler mgdump hash\r\n", "stats cachedump 1 3\r\n"};
 
 static uint64_t random_state;
 

@@ -254,7 +254,7 @@ play_transcript(struct replay *r, const char *name, unsigned lines_expected)
 	free(got);
 }
 
-/* ---- binary ------------------------------------------------------------------------------------------------------- */
+/* ---- binary ----------------------------------------------------------------------------------- */
 
 static size_t
 bytes_of(json_t *object, const char *name, uint8_t *out)
@@ -377,7 +377,7 @@ recorded_binary_replies_are_given(void **state)
 	free(r);
 }
 
-/* ---- the programs ------------------------------------------------------------------------------------------------- */
+/* ---- the programs ----------------------------------------------------------------------------- */
 
 static void
 recorded_text_then_meta_replies_are_given(void **state)

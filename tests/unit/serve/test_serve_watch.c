@@ -148,7 +148,7 @@ what_a_watcher_sends_is_ignored(void **state)
 	expect_reply(f, "get a\r\n", "END\r\n");
 }
 
-/* ---- the ring between threads ---- */
+/* ---- the ring between threads ----------------------------------------------------------------- */
 
 #define EMITTERS 3u
 #define EVENTS   20000u
