@@ -8,6 +8,7 @@ import collections
 import itertools
 import re
 import socket
+import struct
 
 import replies
 from grammar import PREFIX, PREFIX_BASE64, Command
@@ -36,8 +37,9 @@ def resolve(command, prefix, side):
     out = bytearray()
     for part in command.parts:
         if isinstance(part, tuple):
-            key = part[1].replace(PREFIX, prefix)
-            out += side.by_key.get(key, replies.CAS_UNKNOWN)
+            kind, key = part
+            cas = side.by_key.get(key.replace(PREFIX, prefix), replies.CAS_UNKNOWN)
+            out += struct.pack(">Q", int(cas)) if kind == "cas64" else cas
         else:
             out += part.replace(PREFIX, prefix).replace(PREFIX_BASE64, base64.b64encode(prefix))
     return bytes(out)
@@ -68,14 +70,18 @@ def converse(address, data, cuts):
                 got += piece
         except ConnectionResetError:
             pass  # the same; what it said before was read
+        except TimeoutError:
+            raise AssertionError(f"{address} is silent to {stream.getsockname()} after {readable(bytes(got[-200:]))}; it was "
+                                 f"sent {len(data)} bytes, {readable(data[-300:])}") from None
     return bytes(got)
 
 
 class Player:
-    """Two servers, and what was counted. addresses: (theirs, ours)."""
+    """Two servers, and what was counted. addresses: (theirs, ours). parse: of the grammar's replies."""
 
-    def __init__(self, addresses):
+    def __init__(self, addresses, parse=replies.parse):
         self.addresses = addresses
+        self.parse = parse
         self.commands = 0
         self.played = collections.Counter()  # of versions.py's entries
         self.applied = collections.Counter()
@@ -94,7 +100,7 @@ class Player:
                    for address, side in zip(self.addresses, sides)]
         if alone:
             sides = (replies.Side(), replies.Side())  # what only one of them may have answered is not numbered
-        theirs, ours = (replies.parse(side, stream) for side, stream in zip(sides, streams))
+        theirs, ours = (self.parse(side, stream) for side, stream in zip(sides, streams))
         at = replies.first_difference(theirs, ours)
         if alone and (at is None or allows(alone[0], replies.shape(theirs), replies.shape(ours))):
             self.played[alone[0].name] += 1
@@ -159,7 +165,7 @@ def make(rng, grammar, commands_len):
 def counts_what_is_being_sent(command, before):
     """memcached pads a number that got shorter, unless a reply before it still holds the item: then it replaces it."""
     return command.name in ("number", "ma") and any(command.keys[0] in earlier.keys for earlier in before
-                                                    if earlier.name in ("fetch", "mg"))
+                                                    if earlier.name in ("fetch", "mg", "touch"))
 
 
 def cuts_of(rng, commands):

@@ -1,5 +1,5 @@
 """Commands of the text protocol: mostly right, some wrong in one place."""
-from grammar import (BASE64_KEYS, DELTAS, DELTAS_WRONG, EXPTIMES, EXPTIMES_WRONG, FLAGS, FLAGS_WRONG, ITEM_EDGES,
+from grammar import (BASE64_KEYS, DELTAS, DELTAS_DOWN, DELTAS_WRONG, EXPTIMES, EXPTIMES_WRONG, FLAGS, FLAGS_WRONG, ITEM_EDGES,
                      KEY_TOO_LONG, KEYS, Command, key_of, mostly, pick_counted_key, pick_key, pick_value)
 
 STORE = [b"set"] * 6 + [b"add", b"replace", b"append", b"append", b"prepend", b"cas", b"cas"]
@@ -61,8 +61,8 @@ def fetch(rng):
 
 def number(rng):
     key = pick_counted_key(rng)
-    return Command("number", (b"%s %s %s%s\r\n" % (rng.choice([b"incr", b"decr"]), key,
-                                                   mostly(rng, DELTAS, DELTAS_WRONG), noreply(rng)),), [key])
+    verb, deltas = rng.choice([(b"incr", DELTAS), (b"decr", DELTAS_DOWN)])
+    return Command("number", (b"%s %s %s%s\r\n" % (verb, key, mostly(rng, deltas, DELTAS_WRONG), noreply(rng)),), [key])
 
 
 def remove(rng):

@@ -1,4 +1,4 @@
-"""Reply streams of the text and meta protocols, cut into replies and made comparable.
+"""Reply streams of the text and meta protocols, cut into replies and made comparable (binary: grammar_binary.py).
 
 CAS values differ between any two servers, so each side's are numbered in order of appearance and the numbers are
 compared. Ages and remaining times (l, t, la=, exp=) may differ by a second, since the servers' clocks tick apart. What
@@ -10,6 +10,7 @@ import re
 META = (b"HD", b"VA", b"EN", b"NS", b"EX", b"NF")
 CAS_UNKNOWN = b"999999999999"
 SECOND = 1
+MONTH = 2592000  # longer times are dates, and each server rounds its own start when it counts from there
 PAST = 1 << 31  # a time to live that is negative, shown unsigned
 
 # tokens: what must be equal; ages: what may differ by a second; learnt: (key, CAS) if the reply tells both.
@@ -105,7 +106,8 @@ def parse(side, stream):
 
 
 def same(left, right):
-    return left.tokens == right.tokens and all(abs(a - b) <= SECOND for a, b in zip(left.ages, right.ages))
+    return left.tokens == right.tokens and all(abs(a - b) <= (SECOND if a <= MONTH else 2 * SECOND)
+                                               for a, b in zip(left.ages, right.ages))
 
 
 def first_difference(left, right):

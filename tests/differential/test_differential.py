@@ -19,10 +19,11 @@ from appliance import PORT, WIRE4, note, test  # noqa: E402  pylint: disable=wro
 import replies  # noqa: E402  pylint: disable=wrong-import-position
 import episode  # noqa: E402  pylint: disable=wrong-import-position
 import expiry  # noqa: E402  pylint: disable=wrong-import-position
+import grammar_binary  # noqa: E402  pylint: disable=wrong-import-position
 import grammar_meta  # noqa: E402  pylint: disable=wrong-import-position
 import grammar_text  # noqa: E402  pylint: disable=wrong-import-position
 
-GRAMMARS = {"text": grammar_text, "meta": grammar_meta}
+GRAMMARS = {"text": grammar_text, "meta": grammar_meta, "binary": grammar_binary}
 EPISODE_COMMANDS = 150
 THEIRS = ("127.0.0.1", 11212)
 
@@ -31,22 +32,34 @@ class Reference(appliance.Memcached):
     """Debian's memcached on loopback, beside the appliance. Its background threads hold items now and then, and a number
     that gets shorter is padded only when nobody holds it: they are off.
     """
-    port = THEIRS[1]
+    host, port = THEIRS
 
-    def connect(self, host=THEIRS[0], timeout_s=30):
-        return super().connect(host, timeout_s)
+    def connect(self, host=None, timeout_s=30):
+        return super().connect(host or self.host, timeout_s)
 
     def start(self):
+        with open("/proc/sys/net/ipv4/ip_local_port_range", "w", encoding="ascii") as ports:
+            ports.write("2048 65000")  # of this namespace: each connection's port rests for a minute
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(["memcached", "-u", "root", "-l", THEIRS[0], "-p", str(self.port), "-m",
-                                             "1024", "-o", "no_lru_crawler,no_lru_maintainer"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self.process = subprocess.Popen(["memcached", "-u", "root", "-l", self.host, "-p", str(self.port), "-m",
+                                             "1024", "-o", "no_lru_crawler,no_lru_maintainer"],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             preexec_fn=appliance.die_with_parent)
         self.wait_ready()
 
 
+class Double(Reference):
+    """The same in the appliance's place: memcached has to be found equal to itself."""
+    host, port = WIRE4, PORT
+
+    def start(self):
+        appliance.must("ip", "address", "add", f"{WIRE4}/24", "dev", "lo")
+        super().start()
+
+
 def play(grammar, cases, seed):
     """Plays the cases; fails with the shrunk episode."""
-    player = episode.Player((THEIRS, (WIRE4, PORT)))
+    player = episode.Player((THEIRS, (WIRE4, PORT)), getattr(grammar, "parse", replies.parse))
     number = 0
     while player.commands < cases:
         rng = random.Random(f"{seed} {number}")
@@ -102,4 +115,4 @@ if __name__ == "__main__":
     args = args.parse_args()
     for spoken in args.grammar or GRAMMARS:
         test(comparison(spoken, args.cases, args.seed))
-    appliance.main({"memory": {"limit": "512m"}})
+    appliance.main({"memory": {"limit": "512m"}}, kinds=(appliance.Appliance, Double))

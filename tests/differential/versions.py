@@ -28,6 +28,7 @@ DIFFERENCES = [
     Difference("storage, key too long", BAD_FORMAT + rb"(\|ERROR)?", BAD_FORMAT, "the data block after a long key"),
     Difference("storage, plus sign", rb".*", BAD_FORMAT + rb"\|" + BAD_FORMAT, "a sign before the length"),
     Difference("ma, N with q", rb"(HD|VA).*", rb"", "the reply of a miss that creates, hidden by q"),
+    Difference("wrong shape", NOTHING, NOTHING, "memcached closes and forgets what it has not sent"),
     Difference("opaque too long", rb"CLIENT_ERROR .*|NF.*|EX.*|EN", rb"CLIENT_ERROR opaque token too long", "mg and ma act before they refuse it"),
     Difference("ma, T", NOTHING, NOTHING, "when a number gets longer the new time goes to the item that it replaces"),
     Difference("newer meta flag", rb".*", rb".*", "mg C E, ms E b, md x E, ma E, N with M: 1.6.45 only"),
