@@ -129,7 +129,7 @@ bool serve_session_busy(const struct serve_session *session);
 /*
  * The next request of a UDP datagram, without the frame header: answers into the sink as one message and sets
  * *consumed. Two commands in one datagram are two messages: call again with the rest while any is left. The sink's
- * room() is not asked; a reply that it refuses is dropped as a whole. False: nothing is to be sent, and the rest of the
+ * room() is not asked; a reply that it refuses is dropped as a whole. False: the rest of the
  * datagram is to be dropped (an unfinished request, a refused reply, quit). True may leave the sink empty (noreply).
  */
 bool serve_datagram(

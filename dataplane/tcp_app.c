@@ -2,9 +2,10 @@
  * Serving over TCP: between the connections of net/ and the sessions of serve. A connection gets its session
  * with its first bytes, so that one which says nothing costs nothing here.
  *
- * The context of a connection is the session's address; its lowest bit remembers that the peer has closed
- * while a reply was suspended, so that the connection ends after it. Sessions that have more to say than one pass of the
- * loop should wait for are remembered in a list, and go on once a pass.
+ * The context of a connection is its session's address; low bits of it remember what outlives a call: that the peer has
+ * closed while a reply was suspended, so that the connection ends after it; that we have closed, so that what the peer
+ * still sends is taken and ignored. Sessions that have more to say than one pass of the loop should wait for are kept
+ * in a list, and go on once a pass.
  */
 #include "dataplane/worker.h"
 
@@ -14,7 +15,8 @@
 #define CONTEXT_PEER_CLOSED ((uintptr_t)1)
 #define CONTEXT_IGNORE      ((uintptr_t)2)
 #define CONTEXT_AGAIN       ((uintptr_t)4) /* in the list of those that go on by themselves */
-#define CONTEXT_BITS        (CONTEXT_PEER_CLOSED | CONTEXT_IGNORE | CONTEXT_AGAIN)
+#define CONTEXT_REFUSED     ((uintptr_t)8) /* above the limit: not counted */
+#define CONTEXT_BITS        (CONTEXT_PEER_CLOSED | CONTEXT_IGNORE | CONTEXT_AGAIN | CONTEXT_REFUSED)
 
 #define AGAIN_MIN 16u /* first room of that list */
 
@@ -215,12 +217,14 @@ app_accepted(void *app, struct tcp_conn *conn, bool *refuse)
 	worker->counters.connections_accepted++;
 	if (likely(open < shared->config->connections_max))
 		return NULL;
+	/* It takes no place while it ends, which its peer may draw out: TCP's own limit bounds those. */
+	atomic_fetch_sub_explicit(&shared->connections, 1, memory_order_relaxed);
 	worker->counters.connections_refused++;
 	if (tcp_send(conn, too_many_connections, sizeof(too_many_connections) - 1) == 0)
 		tcp_close(conn);
 	else
 		tcp_abort(conn);
-	return (void *)CONTEXT_IGNORE;
+	return (void *)(CONTEXT_IGNORE | CONTEXT_REFUSED);
 }
 
 /* False: no memory. */
@@ -398,7 +402,8 @@ app_closed(void *app, struct tcp_conn *conn, void *context, enum tcp_close_reaso
 	if (session)
 		serve_session_close(session);
 	worker->counters.connections_closed++;
-	atomic_fetch_sub_explicit(&worker->shared->connections, 1, memory_order_relaxed);
+	if (!context_has(context, CONTEXT_REFUSED))
+		atomic_fetch_sub_explicit(&worker->shared->connections, 1, memory_order_relaxed);
 }
 
 static void

@@ -213,8 +213,8 @@ serve_one(struct udp_sink *sink, const struct net_udp_rx *rx)
 		sink->failed = false;
 		more = serve_datagram(worker->serve, bytes, len, &sink->base, &used);
 		worker->counters.udp_messages += more;
-		worker->counters.udp_incomplete += !more && !sink->failed;
-		reply_send(sink);
+		worker->counters.udp_incomplete += !more && !sink->failed && sink->datagrams_len == 0;
+		reply_send(sink); /* also what a request that ends the datagram was answered: binary errors */
 		bytes += used;
 		len -= used;
 	} while (more && len);

@@ -109,6 +109,22 @@ def sigterm_ends_cleanly_nothing_stays(_target):
 
 
 @test
+def connections_above_the_limit_are_told_so_and_take_no_place(_target):
+    with started({"tcp": {"connections_max": "3"}}) as target:
+        kept = [target.connect() for _ in range(3)]
+        for stream in kept:
+            store(stream, b"key", b"value")
+        for _ in range(5):
+            refused_stream = target.connect()
+            assert appliance.read_to_eof(refused_stream) == b"ERROR Too many open connections\r\n"
+            kept.append(refused_stream)  # its own end stays open
+        kept.pop(0).close()
+        appliance.wait_for(lambda: int(target.json("worker", "show")[0]["connections"]) < 8, "the end of one")
+        with target.connect() as stream:
+            store(stream, b"key", b"value")
+
+
+@test
 def sigterm_resets_idle_connections(_target):
     with started() as target:
         with target.connect() as stream:
