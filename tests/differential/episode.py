@@ -9,6 +9,7 @@ import itertools
 import re
 import socket
 import struct
+import threading
 
 import replies
 from grammar import PREFIX, PREFIX_BASE64, Command
@@ -16,6 +17,7 @@ from versions import BY_NAME, allows
 
 CONNECTION_COMMANDS_MAX = 60
 SHRINK_PLAYS_MAX = 400
+SILENCE_S = 30
 REPEATED = re.compile(rb"(.)\1{20,}", re.DOTALL)
 PREFIXES = itertools.count(100000000)
 
@@ -54,17 +56,24 @@ def pieces(data, cuts):
     return [data[a:b] for a, b in zip(edges, edges[1:])]
 
 
+def send(stream, data, cuts):
+    try:
+        for piece in pieces(data, cuts):
+            stream.sendall(piece)
+        stream.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # it closed on what came first: its replies are there to be read
+
+
 def converse(address, data, cuts):
-    """Sends everything, ends the sending half, and returns all that comes back."""
+    """Sends everything, ends the sending half, and returns all that comes back. It reads meanwhile: a server may stop
+    reading from who does not.
+    """
     got = bytearray()
-    with socket.create_connection(address, timeout=30) as stream:
+    with socket.create_connection(address, timeout=SILENCE_S) as stream:
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            for piece in pieces(data, cuts):
-                stream.sendall(piece)
-            stream.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # it closed on what came first: its replies are there to be read
+        sender = threading.Thread(target=send, args=(stream, data, cuts))
+        sender.start()
         try:
             while piece := stream.recv(1 << 18):
                 got += piece
@@ -73,6 +82,8 @@ def converse(address, data, cuts):
         except TimeoutError:
             raise AssertionError(f"{address} is silent to {stream.getsockname()} after {readable(bytes(got[-200:]))}; it was "
                                  f"sent {len(data)} bytes, {readable(data[-300:])}") from None
+        finally:
+            sender.join()
     return bytes(got)
 
 
