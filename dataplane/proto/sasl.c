@@ -41,11 +41,13 @@ proto_sasl_plain(const uint8_t *message, uint32_t len, struct proto_credentials 
 	const uint8_t *end = message + len, *user, *password;
 
 	user = len != 0 ? memchr(message, '\0', len) : NULL;
-	if (user++ == NULL)
+	if (user == NULL)
 		return false;
+	user++;
 	password = user < end ? memchr(user, '\0', (size_t)(end - user)) : NULL;
-	if (password++ == NULL)
+	if (password == NULL)
 		return false;
+	password++;
 	*credentials = (struct proto_credentials){
 	    .user = user,
 	    .user_len = (uint32_t)(password - 1 - user),
