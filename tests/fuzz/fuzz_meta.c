@@ -1,0 +1,19 @@
+/*
+ * libFuzzer entry: the meta commands through serve_bytes(), made of whole words (expand.h). Prefix as in fuzz.h.
+ */
+#include "tests/fuzz/expand.h"
+#include "tests/fuzz/fuzz.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static uint8_t stream[EXPAND_MAX];
+	static struct fuzz fuzz;
+
+	if (size < FUZZ_PREFIX)
+		return 0;
+	fuzz_begin(&fuzz, data[0]);
+	fuzz_play(&fuzz, data + 1, stream, expand_words(data + FUZZ_PREFIX, size - FUZZ_PREFIX, stream));
+	fuzz_end(&fuzz);
+	return 0;
+}
