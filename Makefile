@@ -2,7 +2,7 @@
 #
 # Each folder of C files is one static library; who may include whom is checked by
 # scripts/lint. SAN=1 builds the same tree under ASan and UBSan in build/asan,
-# TSAN=1 under ThreadSanitizer in build/tsan.
+# TSAN=1 under ThreadSanitizer in build/tsan, FUZZ=1 for libFuzzer in build/fuzz.
 
 B := build
 CC ?= gcc
@@ -14,6 +14,12 @@ endif
 ifeq ($(TSAN),1)
 B := build/tsan
 OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+endif
+
+ifeq ($(FUZZ),1)
+B := build/fuzz
+CC := clang
+OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 endif
 
 # Haswell and newer, plus AES for the keyed hash; MARCH=native for one's own machine.
@@ -118,9 +124,19 @@ $(B)/race/%: $(B)/obj/tests/race/%.o $(call lib,dataplane/proto) $(STORE_LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) -o $@ $^ -lnuma -lcmocka -lpthread -lm
 
-.PHONY: unit-programs race-programs
+# Fuzz targets: every tests/fuzz/fuzz_<target>.c is an entry; FUZZ=1 links it with libFuzzer, else it replays files.
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_PROGRAMS = $(FUZZ_TARGETS:%=$(B)/fuzz/%)
+FUZZ_MAIN = $(if $(filter 1,$(FUZZ)),,$(B)/obj/tests/fuzz/replay.o)
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(DATAPLANE_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -o $@ $^ $(DPDK_LIBS) -lnuma -ljansson -lcrypt -lpthread
+
+.PHONY: unit-programs race-programs fuzz-programs
 unit-programs: $(UNIT_TESTS)
 race-programs: $(RACE_TESTS)
+fuzz-programs: $(FUZZ_PROGRAMS)
 
 # ---- outside: install, run, prove ------------------------------------------------------------------------------------
 # The packages come first and `make` may have come before them, so what needs them runs in a make of its own.
@@ -146,17 +162,26 @@ test: ## prove it: build, unit tests (plain and sanitized), race tests, simulati
 	$(need_root)
 	@scripts/deps build run test
 	@$(SUBMAKE) all unit-programs $(SIM_PROGRAM) $(B)/bench/udp_sender
-	@$(SUBMAKE) unit-programs SAN=1 B=$(B)/asan
+	@$(SUBMAKE) unit-programs fuzz-programs SAN=1 B=$(B)/asan
 	@$(SUBMAKE) race-programs TSAN=1 B=$(B)/tsan
 	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --jobs $(JOBS) \
 		$(if $(SIM_PROGRAM),"$(SIM_PROGRAM) --cases $(CASES) --seed $(SEED)") $(SMOKE_TESTS) \
 		$(CLIENT_TESTS:%="% --small") "$(DIFFERENTIAL_TEST) --cases 5000 --seed $(SEED)" \
+		$(foreach t,$(FUZZ_TARGETS),"$(B)/asan/fuzz/$(t) $(wildcard tests/fuzz/corpus/$(t) tests/fuzz/regressions/$(t))") \
 		$(foreach t,$(RACE_TESTS),"setarch -R $(t:$(B)/%=$(B)/tsan/%)") \
 		$(UNIT_TESTS:$(B)/%=$(B)/asan/%) $(UNIT_TESTS)
 
 smoke: $(B)/wirecached $(B)/wirectl $(B)/bench/udp_sender ## real clients against an appliance in a network namespace
 	$(need_root)
 	SMOKE_BUILD=$(abspath $(B)) scripts/run-tests $(SMOKE_TESTS)
+
+# ---- fuzzing ----
+.PHONY: fuzz
+SECONDS ?= 600
+fuzz: ## SECONDS=n for each target of tests/fuzz, ONLY=target for one, KEEP=1 updates the corpus in the tree
+	@scripts/deps build lint fuzz
+	@$(SUBMAKE) fuzz-programs FUZZ=1 B=$(B)/fuzz
+	@scripts/fuzz --programs $(B)/fuzz/fuzz --seconds $(SECONDS) $(if $(filter 1,$(KEEP)),--keep) $(ONLY)
 
 # ---- other people's clients, and memcached as the judge ----
 .PHONY: test-clients test-differential
