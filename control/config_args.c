@@ -208,8 +208,8 @@ set_argument(struct config *config, const struct argument *argument, const char 
 	config_set(config, argument->option, argument->port, value, origin);
 }
 
-/* -c FILE, --config FILE and what ends the run at once; how many arguments it takes, 0 if it is none of them.
- */
+/* -c FILE, --config FILE and what ends the run at once; how many arguments it takes, 0 if it is none of
+ * them. */
 static int
 scan_own_flag(struct config_request *request, int left, char *const argv[])
 {

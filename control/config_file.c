@@ -149,8 +149,8 @@ config_parse_text(struct config *config, const char *name, const char *text, siz
 	struct reader reader = {
 	    .config = config, .origin = {.source = CONFIG_FILE}, .at = text, .end = text + text_bytes};
 	snprintf(reader.origin.place, sizeof(reader.origin.place), "%s", name);
-	/* Debian's libinih takes these at run time; a line buffer on the stack would have a fixed 200 bytes.
-	 */
+	/* Debian's libinih takes these at run time; a line buffer on the stack would have a fixed 200
+	 * bytes. */
 	ini_use_stack = false;
 	ini_max_line = (int)CONFIG_LINE_MAX + 3;
 	ini_initial_alloc = ini_max_line;

@@ -20,8 +20,8 @@ void log_set_verbosity(unsigned verbosity);
 #define LOG_LINE_MAX 1024u
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The line as log_line() would print it, without newline. Returns its length. journald: with priority prefix.
- */
+/* The line as log_line() would print it, without newline. Returns its length. journald: with priority
+ * prefix. */
 unsigned log_format(char out[LOG_LINE_MAX], enum log_level level, int journald, const char *message);
 
 #endif

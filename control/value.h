@@ -23,8 +23,8 @@ int value_parse(const struct option *option, void *base, const char *text);
 /* "a size from 8m to 16t, such as 512m": what the option expects, for messages and documents. */
 void value_expected(const struct option *option, char *out, size_t out_bytes);
 
-/* The value in the form that the parser takes. Sizes and durations keep the largest unit that divides them.
- */
+/* The value in the form that the parser takes. Sizes and durations keep the largest unit that divides
+ * them. */
 void value_format(const struct option *option, const void *base, char *out, size_t out_bytes);
 
 /* The value as JSON: integers stay integers (bytes, microseconds), lists are arrays. New reference. */

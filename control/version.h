@@ -1,5 +1,5 @@
-/* The version both programs were built from (git describe). Each has its own copy: they share no object file.
- */
+/* The version both programs were built from (git describe). Each has its own copy: they share no object
+ * file. */
 #ifndef WIRECACHE_CONTROL_VERSION_H
 #define WIRECACHE_CONTROL_VERSION_H
 

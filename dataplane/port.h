@@ -27,8 +27,8 @@ bool port_device_is_pci(const char *device);
 int port_find(struct port *port, const struct dataplane_port_config *config, unsigned *queues_max,
     char error[DATAPLANE_ERROR_MAX]);
 
-/* Configures queue i for pools[i], starts the port, fills port->iface. 0 or negative errno with a sentence.
- */
+/* Configures queue i for pools[i], starts the port, fills port->iface. 0 or negative errno with a
+ * sentence. */
 int port_start(
     struct port *port, struct rte_mempool *const *pools, unsigned queues, char error[DATAPLANE_ERROR_MAX]);
 void port_stop(struct port *port);

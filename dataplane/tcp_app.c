@@ -20,8 +20,8 @@
 
 #define AGAIN_MIN 16u /* first room of that list */
 
-/* Values from this size on leave from where they lie: below it a copy is cheaper than a pin and its release.
- */
+/* Values from this size on leave from where they lie: below it a copy is cheaper than a pin and its
+ * release. */
 #define VALUE_PIN_BYTES 4096u
 
 static const char too_many_connections[] = "ERROR Too many open connections\r\n";

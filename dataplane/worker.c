@@ -64,8 +64,8 @@ env_tx(void *ctx, uint8_t iface, struct rte_mbuf *m)
 		tx_flush(worker, tx);
 }
 
-/* From the kernel, a batch at a time: used for secrets and sequence numbers, so no cheaper generator will do.
- */
+/* From the kernel, a batch at a time: used for secrets and sequence numbers, so no cheaper generator will
+ * do. */
 static uint64_t
 env_random(void *ctx)
 {
@@ -247,8 +247,8 @@ net_config_from(const struct worker *worker, struct net_config *net, struct tcp_
 
 	tcp_config_default(tcp);
 	tcp->listen_ports[0] = rte_cpu_to_be_16(config->tcp_port);
-	/* Flows spread unevenly: each worker may take all, the limit over all workers is kept in accepted().
-	 */
+	/* Flows spread unevenly: each worker may take all, the limit over all workers is kept in
+	 * accepted(). */
 	tcp->connections_max = config->connections_max + WORKER_BURST;
 	tcp->syn_backlog_max = config->syn_backlog_max;
 	tcp->memory_bytes_max = RTE_MIN(config->connection_memory_bytes, (size_t)UINT32_MAX);

@@ -18,8 +18,8 @@
 static inline uint64_t
 epoch_retire(struct store *store)
 {
-	/* seq_cst: the unlink comes before it, the scan in epoch_safe() after it; pairs with epoch_online().
-	 */
+	/* seq_cst: the unlink comes before it, the scan in epoch_safe() after it; pairs with
+	 * epoch_online(). */
 	return atomic_fetch_add_explicit(&store->epoch, 1, memory_order_seq_cst) + 1;
 }
 

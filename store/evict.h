@@ -17,8 +17,8 @@
 /* Empties one segment at once for a writer that waits. drop: moves nothing. False: there is no victim. */
 bool evict_inline(struct store_thread *thread, struct partition *part, bool drop);
 
-/* Makes room in the index lines of a hash: splits the table or gives up an item. False: nothing can be done.
- */
+/* Makes room in the index lines of a hash: splits the table or gives up an item. False: nothing can be
+ * done. */
 bool evict_index(struct store_thread *thread, struct partition *part, uint64_t hash);
 
 /* Books an item as evicted that a caller has taken out of the index. */

@@ -8,8 +8,8 @@
 static __m128i
 expand_one(__m128i secret, uint64_t counter)
 {
-	/* Odd constants from the fractional part of the golden ratio: only there to make the rounds differ.
-	 */
+	/* Odd constants from the fractional part of the golden ratio: only there to make the rounds
+	 * differ. */
 	const __m128i step =
 	    _mm_set_epi64x((long long)0x9e3779b97f4a7c15ull, (long long)0xbf58476d1ce4e5b9ull);
 	__m128i key = secret;

@@ -28,8 +28,8 @@ pin_add(struct store_thread *thread, const struct partition *part, uint64_t loca
 
 	if (count == 0)
 		thread->pinned_segments++;
-	/* Ordered before this thread's next quiescent point, which a reclaimer waits for: relaxed is enough.
-	 */
+	/* Ordered before this thread's next quiescent point, which a reclaimer waits for: relaxed is
+	 * enough. */
 	atomic_store_explicit(&pins[segment], count + 1, memory_order_relaxed);
 }
 

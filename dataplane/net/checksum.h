@@ -26,8 +26,8 @@ csum_finish(uint64_t sum)
 	return (uint16_t)~csum_fold(sum);
 }
 
-/* An IPv4 header without options, the common case: constant size, no loop. Sum includes the checksum field.
- */
+/* An IPv4 header without options, the common case: constant size, no loop. Sum includes the checksum
+ * field. */
 static inline uint64_t
 csum_ip4_header(const void *header)
 {

@@ -189,8 +189,8 @@ ndp_advert_input(struct net_stack *stack, const struct ip_rx *rx, const struct n
 		NET_COUNT(stack, ndp_conflicts);
 		return true;
 	}
-	/* Created too when solicited: with several queues the answer may come to a worker that did not ask.
-	 */
+	/* Created too when solicited: with several queues the answer may come to a worker that did not
+	 * ask. */
 	if (ip6_on_link(rx->ifc, &message->target))
 		neigh_learn(stack, rx->ifc, &message->target, has_mac ? &mac : NULL,
 		    (solicited ? NEIGH_SOLICITED | NEIGH_CREATE : 0) | (override ? NEIGH_OVERRIDE : 0));

@@ -14,8 +14,8 @@
 
 void pkt_cut_chain(struct rte_mbuf *m, uint32_t off, uint32_t len);
 
-/* Makes m's data the bytes [off, off + len) of what it was; it must hold them. Buffers left over are freed.
- */
+/* Makes m's data the bytes [off, off + len) of what it was; it must hold them. Buffers left over are
+ * freed. */
 static inline void
 pkt_cut(struct rte_mbuf *m, uint32_t off, uint32_t len)
 {

@@ -14,8 +14,8 @@ void tcp_fin_received(struct tcp_conn *c);
 
 /* ---- tcp_ack.c: the acknowledgement part of a segment ----------------------------------------- */
 
-/* RFC 9293 3.10.7.4, fifth check. False: the segment ends here (unacceptable ACK, or the connection is over).
- */
+/* RFC 9293 3.10.7.4, fifth check. False: the segment ends here (unacceptable ACK, or the connection is
+ * over). */
 bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *seg);
 /* The retransmission timer expired: everything in flight is deemed lost. */
 void tcp_loss_timeout(struct tcp_conn *c);

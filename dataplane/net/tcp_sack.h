@@ -30,8 +30,8 @@ static_assert(sizeof(struct tcp_board) <= 256, "one block");
 struct tcp_board *tcp_board_need(struct tcp_conn *c);
 void tcp_board_drop(struct tcp_conn *c);
 
-/* Takes the SACK blocks of a segment whose ACK is already applied. Returns bytes newly known to have arrived.
- */
+/* Takes the SACK blocks of a segment whose ACK is already applied. Returns bytes newly known to have
+ * arrived. */
 uint32_t tcp_board_update(struct tcp_conn *c, const struct tcp_seg *seg);
 /* Forgets ranges below snd_una. */
 void tcp_board_trim(struct tcp_conn *c);

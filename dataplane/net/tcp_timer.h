@@ -39,8 +39,8 @@ void tcp_wheel_init(struct tcp_wheel *wheel, uint32_t tick);
 void tcp_timer_arm(struct tcp_conn *c, uint32_t at);
 void tcp_timer_disarm(struct tcp_conn *c);
 
-/* Runs tcp_expire() for connections whose place is reached, TCP_EXPIRIES_MAX at most. True: more are due now.
- */
+/* Runs tcp_expire() for connections whose place is reached, TCP_EXPIRIES_MAX at most. True: more are due
+ * now. */
 bool tcp_timers_run(struct tcp_stack *tcp);
 /* The next tick at which something may be due; false: nothing armed. */
 bool tcp_timers_next(const struct tcp_stack *tcp, uint32_t *tick);

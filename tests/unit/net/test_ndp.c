@@ -7,8 +7,8 @@ static const struct net_addr unspecified;
 static const struct net_addr all_nodes = {.b = {0xff, 0x02, [15] = 1}};
 static const struct net_addr our_group = {.b = {0xff, 0x02, [11] = 1, 0xff, 0, 0, 1}};
 
-/* A message about target, with a link-layer address option of that type (0: none). Sets the ICMPv6 checksum.
- */
+/* A message about target, with a link-layer address option of that type (0: none). Sets the ICMPv6
+ * checksum. */
 static void
 frame_ndp(uint8_t from_host, uint8_t type, uint32_t flags, const struct net_addr *to, uint8_t target,
     uint8_t option_type, uint8_t option_mac)

@@ -207,8 +207,8 @@ testpool_outstanding(const struct rte_mempool *mp)
 	return tp->n - tp->free_len;
 }
 
-/* Lets n allocations succeed, then makes the next `count` fail (UINT32_MAX: for ever), then succeeds again.
- */
+/* Lets n allocations succeed, then makes the next `count` fail (UINT32_MAX: for ever), then succeeds
+ * again. */
 static inline void
 testpool_fail_after(struct rte_mempool *mp, uint32_t n, uint32_t count)
 {

@@ -275,8 +275,8 @@ step_mark(struct model *m, unsigned k)
 	}
 }
 
-/* A plain reading of the number; values here are digits or garbage that does not begin with them by design.
- */
+/* A plain reading of the number; values here are digits or garbage that does not begin with them by
+ * design. */
 static bool
 model_number(const struct model_item *item, uint64_t *number)
 {
