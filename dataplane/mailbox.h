@@ -1,6 +1,7 @@
 /*
- * Messages to a worker from other workers, from the control thread and the login service, and to that service: a bounded ring of fixed-size messages,
- * copied in and out, many writers and one reader. Polled once in many loops; a sleeping worker is woken.
+ * Messages to a worker from other workers, from the control thread and the login service, and to that service: a
+ * bounded ring of fixed-size messages, copied in and out, many writers and one reader. Polled once a pass; a sleeping
+ * reader is woken.
  */
 #ifndef WIRECACHE_MAILBOX_H
 #define WIRECACHE_MAILBOX_H

@@ -114,8 +114,8 @@ enum serve_state {
 
 /*
  * Takes the next bytes of a stream, split anywhere, and answers every request that they complete. *consumed <= len;
- * what was not consumed (only with SERVE_FULL and SERVE_AGAIN) must be given again, first, with more after it or not. A call with
- * len 0 goes on with a suspended reply.
+ * what was not consumed (only with SERVE_FULL and SERVE_AGAIN) must be given again, first, with more after it or
+ * not. A call with len 0 goes on with a suspended reply.
  */
 enum serve_state serve_bytes(struct serve_session *session, const uint8_t *bytes, uint32_t len,
     struct serve_sink *sink, uint32_t *consumed);
