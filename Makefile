@@ -161,7 +161,7 @@ run: ## try it: install, build, run on a TAP interface of this machine
 test: ## prove it: build, unit tests (plain and sanitized), race tests, simulation, smoke tests
 	$(need_root)
 	@scripts/deps build run test
-	@$(SUBMAKE) all unit-programs $(SIM_PROGRAM) $(B)/bench/udp_sender
+	@$(SUBMAKE) all unit-programs $(SIM_PROGRAM)
 	@$(SUBMAKE) unit-programs fuzz-programs SAN=1 B=$(B)/asan
 	@$(SUBMAKE) race-programs TSAN=1 B=$(B)/tsan
 	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --jobs $(JOBS) \
@@ -171,7 +171,7 @@ test: ## prove it: build, unit tests (plain and sanitized), race tests, simulati
 		$(foreach t,$(RACE_TESTS),"setarch -R $(t:$(B)/%=$(B)/tsan/%)") \
 		$(UNIT_TESTS:$(B)/%=$(B)/asan/%) $(UNIT_TESTS)
 
-smoke: $(B)/wirecached $(B)/wirectl $(B)/bench/udp_sender ## real clients against an appliance in a network namespace
+smoke: $(B)/wirecached $(B)/wirectl ## real clients against an appliance in a network namespace
 	$(need_root)
 	SMOKE_BUILD=$(abspath $(B)) scripts/run-tests $(SMOKE_TESTS)
 
@@ -228,6 +228,11 @@ bench: ## measure against peers on a memif link, and write docs/PERFORMANCE.md's
 	@scripts/deps build run bench
 	@$(SUBMAKE) all $(B)/bench/udp_sender
 	@scripts/bench --build $(B) --docs docs/PERFORMANCE.md
+
+.PHONY: stress-memif
+stress-memif: $(B)/wirecached $(B)/wirectl $(B)/bench/udp_sender ## memif peers that come and go under load
+	$(need_root)
+	SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --verbose tests/smoke/stress_memif.py
 
 lint: ## check who includes whom, formatting, warnings of two compilers, scripts, spelling
 	@scripts/deps build test lint
