@@ -265,6 +265,7 @@ feed(struct worker *worker, struct tcp_conn *conn, struct serve_session *session
 	uint32_t consumed = 0;
 
 	*full = false;
+	latency_serve(&worker->latency, serve_counters(worker->serve), LATENCY_TCP);
 	worker->tcp_sink->conn = conn;
 	switch (serve_bytes(session, bytes, len, &worker->tcp_sink->base, &consumed)) {
 	case SERVE_GO_ON:

@@ -234,6 +234,7 @@ udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n)
 			    m->data_len - PROTO_UDP_HEADER_BYTES);
 	}
 	serve_peeked(worker->serve);
+	latency_serve(&worker->latency, serve_counters(worker->serve), LATENCY_UDP);
 	for (unsigned i = 0; i < n; i++)
 		serve_one(worker->udp_sink, &rx[i]);
 	for (unsigned i = 0; i < n; i++)

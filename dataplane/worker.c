@@ -220,6 +220,8 @@ worker_pass(struct worker *worker)
 		worked |= tcp_app_again(worker);
 	run_timers(worker);
 	transmit(worker);
+	if (worker->latency.served)
+		latency_sent(&worker->latency, serve_counters(worker->serve), worker->clock.tsc, rte_rdtsc());
 	worked |= maintain(worker);
 	store_quiesce(worker->store, worker->clock.unix_s);
 
@@ -311,6 +313,7 @@ worker_open_serve(struct worker *worker)
 	worker->store = store_thread_register(worker->shared->store, worker->node);
 	if (!worker->store)
 		return -ENOMEM;
+	latency_init(&worker->latency, worker->shared->tsc_hz);
 	store_quiesce(worker->store, worker->clock.unix_s);
 	worker->serve = serve_create(worker->shared->store, worker->store, &serve_config, &host);
 	worker->tcp_sink = tcp_sink_create(worker);

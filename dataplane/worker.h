@@ -14,6 +14,7 @@
 
 #include "dataplane/clock.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/latency.h"
 #include "dataplane/mailbox.h"
 #include "dataplane/net/net.h"
 #include "dataplane/net/tcp.h"
@@ -91,6 +92,7 @@ struct worker {
 	uint32_t nap_us;        /* of the next sleep where no queue can wake us */
 	struct worker_counters counters;
 	struct worker_tx tx[DATAPLANE_PORTS_MAX];
+	struct latency latency;
 
 	/* Serving. */
 	struct value_ref *value_refs_free;
