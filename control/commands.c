@@ -9,14 +9,16 @@
 #include "control/text.h"
 #include "control/wire.h"
 
+#define WORDS_MAX (USAGE_PLAIN_MAX + 2 * USAGE_FLAGS_MAX + 1) /* one more than any usage takes */
+
 struct entry {
-	const char *noun, *verb, *arguments;
+	const char *noun, *verb, *usage;
 	json_t *(*handler)(struct commands *commands, struct commands_call *call);
 };
 
 static const struct entry entries[] = {
-#define COMMAND(noun_, verb_, arguments_, words_, handler_, view_, columns_, help_) \
-	{noun_, verb_, arguments_, handler_},
+#define COMMAND(noun_, verb_, usage_, words_, handler_, view_, columns_, help_) \
+	{noun_, verb_, usage_, handler_},
 #define LOCAL_COMMAND(...)
 #include "control/commands.def"
 #undef COMMAND
@@ -69,21 +71,27 @@ unknown_command(const json_t *words)
 	return wire_reply_error(error, WIRE_USAGE);
 }
 
-/* At most one argument, in brackets if it may be left out. */
+/* The words behind noun and verb, as the usage has them. For FILE stands the member "text", not a word. */
 static bool
-collect_arguments(const struct entry *entry, const json_t *words, struct commands_call *call)
+collect_words(const struct entry *entry, const json_t *words, struct commands_call *call)
 {
-	size_t first = *entry->verb == '\0' ? 1 : 2, given = json_array_size(words) - first;
-	bool takes_file = strcmp(entry->arguments, "FILE") == 0; /* comes as "text", not as a word */
-	size_t most = *entry->arguments == '\0' || takes_file ? 0 : 1;
-	if (given > most) {
-		snprintf(call->error, sizeof(call->error), "too many words: usage: %s %s%s%s", entry->noun,
-		    entry->verb, *entry->verb != '\0' ? " " : "", entry->arguments);
+	const char *given[WORDS_MAX];
+	char error[USAGE_ERROR_MAX];
+	size_t first = *entry->verb == '\0' ? 1 : 2;
+	unsigned len = 0;
+	bool takes_file = usage_file_at(entry->usage) == 0;
+	bool has_text = json_is_string(json_object_get(call->request, "text"));
+	if (takes_file && has_text)
+		given[len++] = "FILE";
+	for (size_t i = first; i < json_array_size(words) && len < WORDS_MAX; i++)
+		given[len++] = word_at(words, i);
+	if (!usage_parse(entry->usage, given, len, &call->words, error)) {
+		snprintf(call->error, sizeof(call->error), "%s: usage: %s%s%s%s%s", error, entry->noun,
+		    *entry->verb != '\0' ? " " : "", entry->verb, *entry->usage != '\0' ? " " : "",
+		    entry->usage);
 		return false;
 	}
-	for (size_t i = 0; i < given; i++)
-		call->arguments[call->arguments_len++] = json_array_get(words, first + i);
-	if (takes_file && !json_is_string(json_object_get(call->request, "text"))) {
+	if (takes_file && usage_word(&call->words, 0) != NULL && !has_text) {
 		snprintf(call->error, sizeof(call->error), "the request lacks \"text\", the content of FILE");
 		return false;
 	}
@@ -103,7 +111,7 @@ commands_answer(void *commands_ctx, const json_t *request)
 	if (entry == NULL)
 		return unknown_command(words);
 	struct commands_call call = {.request = request, .exit_code = WIRE_OK};
-	if (!collect_arguments(entry, words, &call))
+	if (!collect_words(entry, words, &call))
 		return wire_reply_error(call.error, WIRE_USAGE);
 	json_t *result = entry->handler(commands_ctx, &call);
 	if (result != NULL)

@@ -13,6 +13,7 @@
 
 #include "control/config.h"
 #include "control/sample.h"
+#include "control/usage.h"
 #include "dataplane/dataplane.h"
 
 struct commands {
@@ -24,9 +25,8 @@ struct commands {
 /* A request in hand. A handler returns its result (new reference), or NULL with `error` filled in. */
 struct commands_call {
 	const json_t *request;
-	const json_t *arguments[4]; /* strings behind noun and verb */
-	unsigned arguments_len;
-	int exit_code; /* WIRE_OK unless the handler says otherwise */
+	struct usage_words words; /* behind noun and verb, as the usage has them */
+	int exit_code;            /* WIRE_OK unless the handler says otherwise */
 	char error[512];
 };
 
@@ -40,7 +40,7 @@ void commands_tick(struct commands *commands, uint64_t now_ms);
 json_t *commands_answer(void *commands_ctx, const json_t *request);
 
 /* The handlers, for commands.def. */
-#define COMMAND(noun, verb, arguments, words, handler, view, columns, help) \
+#define COMMAND(noun, verb, usage, words, handler, view, columns, help) \
 	json_t *handler(struct commands *commands, struct commands_call *call);
 #define LOCAL_COMMAND(...)
 #include "control/commands.def"

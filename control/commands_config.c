@@ -16,14 +16,7 @@
 json_t *
 commands_config_show(struct commands *commands, struct commands_call *call)
 {
-	const char *word = call->arguments_len > 0 ? json_string_value(call->arguments[0]) : NULL;
-	if (word != NULL && strcmp(word, "--effective") != 0) {
-		snprintf(call->error, sizeof(call->error),
-		    "unknown word \"%.60s\": usage: config show [--effective]", word);
-		call->exit_code = WIRE_USAGE;
-		return NULL;
-	}
-	return config_json(commands->config, word != NULL);
+	return config_json(commands->config, usage_flag(&call->words, "--effective") != NULL);
 }
 
 /* An option that environment or flags set keeps that value. */

@@ -124,7 +124,7 @@ static const struct {
 json_t *
 commands_stats(struct commands *commands, struct commands_call *call)
 {
-	const char *group = call->arguments_len > 0 ? json_string_value(call->arguments[0]) : "";
+	const char *group = call->words.plain_len > 0 ? call->words.plain[0] : "";
 	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		if (strcmp(groups[i].name, group) == 0)
 			return groups[i].read(commands);

@@ -5,6 +5,7 @@
  *
  *   request  {"command": ["worker", "show"]}
  *            {"command": ["config", "check"], "file": "new.conf", "text": "[memory]\n..."}
+ *            text stands for the usage's FILE
  *   reply    {"ok": true, "result": {...}, "exit": 4}     exit only if it is not 0
  *            {"ok": false, "error": "one sentence", "exit": 2}     exit 1 unless given
  *

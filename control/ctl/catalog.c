@@ -5,26 +5,28 @@
 
 #include <string.h>
 
+#include "control/ctl/local.h"
+#include "control/usage.h"
 #include "control/wire.h"
 
 enum { HUMAN, EXACT };
 
 static const struct catalog_command commands[] = {
-#define COMMAND(noun_, verb_, arguments_, words_, handler_, view_, columns_, help_) \
-	{.noun = noun_,                                                             \
-	    .verb = verb_,                                                          \
-	    .arguments = arguments_,                                                \
-	    .words = words_,                                                        \
-	    .exact = (view_) == EXACT,                                              \
-	    .columns = columns_,                                                    \
+#define COMMAND(noun_, verb_, usage_, words_, handler_, view_, columns_, help_) \
+	{.noun = noun_,                                                         \
+	    .verb = verb_,                                                      \
+	    .usage = usage_,                                                    \
+	    .words = words_,                                                    \
+	    .exact = (view_) == EXACT,                                          \
+	    .columns = columns_,                                                \
 	    .help = help_},
-#define LOCAL_COMMAND(noun_, verb_, arguments_, words_, help_) \
-	{.noun = noun_,                                        \
-	    .verb = verb_,                                     \
-	    .arguments = arguments_,                           \
-	    .words = words_,                                   \
-	    .local = true,                                     \
-	    .columns = "",                                     \
+#define LOCAL_COMMAND(noun_, verb_, usage_, words_, handler_, help_) \
+	{.noun = noun_,                                              \
+	    .verb = verb_,                                           \
+	    .usage = usage_,                                         \
+	    .words = words_,                                         \
+	    .local = handler_,                                       \
+	    .columns = "",                                           \
 	    .help = help_},
 #include "control/commands.def"
 #undef COMMAND
@@ -33,7 +35,7 @@ static const struct catalog_command commands[] = {
 #define COMMANDS_LEN (sizeof(commands) / sizeof(commands[0]))
 
 const struct catalog_command *
-catalog_find(char *const words[], unsigned words_len)
+catalog_find(const char *const words[], unsigned words_len)
 {
 	for (size_t i = 0; words_len > 0 && i < COMMANDS_LEN; i++) {
 		const struct catalog_command *command = &commands[i];
@@ -46,33 +48,26 @@ catalog_find(char *const words[], unsigned words_len)
 	return NULL;
 }
 
+bool
+catalog_noun_exists(const char *noun)
+{
+	for (size_t i = 0; i < COMMANDS_LEN; i++)
+		if (strcmp(commands[i].noun, noun) == 0)
+			return true;
+	return false;
+}
+
 unsigned
-catalog_taken(const struct catalog_command *command, char *const words[], unsigned words_len)
+catalog_taken(const struct catalog_command *command, unsigned words_len)
 {
 	return *command->verb != '\0' && words_len > 1 ? 2 : 1;
-}
-
-bool
-catalog_accepts(const struct catalog_command *command, unsigned arguments_len)
-{
-	if (*command->arguments == '\0')
-		return arguments_len == 0;
-	if (*command->arguments == '[')
-		return arguments_len <= 1;
-	return arguments_len == 1;
-}
-
-bool
-catalog_takes_file(const struct catalog_command *command)
-{
-	return strcmp(command->arguments, "FILE") == 0;
 }
 
 static int
 print_synopsis(FILE *out, const struct catalog_command *command)
 {
 	return fprintf(out, "%s%s%s%s%s", command->noun, *command->verb != '\0' ? " " : "", command->verb,
-	    *command->arguments != '\0' ? " " : "", command->arguments);
+	    *command->usage != '\0' ? " " : "", command->usage);
 }
 
 void
@@ -160,6 +155,14 @@ noun_seen_before(size_t at)
 }
 
 static void
+print_nouns(FILE *out)
+{
+	for (size_t i = 0; i < COMMANDS_LEN; i++)
+		if (!noun_seen_before(i))
+			fprintf(out, "%s%s", i > 0 ? " " : "", commands[i].noun);
+}
+
+static void
 print_verb_cases(FILE *out)
 {
 	for (size_t i = 0; i < COMMANDS_LEN; i++) {
@@ -176,19 +179,39 @@ print_verb_cases(FILE *out)
 	}
 }
 
+/* The words of the table ("@nouns": all nouns), and the flags of the usage. */
+static void
+print_offers(FILE *out, const struct catalog_command *command)
+{
+	const char *usage = command->usage;
+	struct usage_token token;
+	if (strcmp(command->words, "@nouns") == 0)
+		print_nouns(out);
+	else
+		fputs(command->words, out);
+	while (usage_next(&usage, &token))
+		for (char *flag = token.is_flag ? token.text : NULL, *next; flag != NULL; flag = next) {
+			next = strchr(flag, '|');
+			if (next != NULL)
+				*next++ = '\0';
+			fprintf(out, " %s", flag);
+		}
+}
+
 static void
 print_argument_cases(FILE *out)
 {
 	for (size_t i = 0; i < COMMANDS_LEN; i++) {
 		const struct catalog_command *command = &commands[i];
-		if (*command->words == '\0' && !catalog_takes_file(command))
+		if (*command->usage == '\0')
 			continue;
-		fprintf(
-		    out, "\t\"%s%s%s \") ", command->noun, *command->verb != '\0' ? " " : "", command->verb);
-		if (catalog_takes_file(command))
-			fputs("COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n", out);
-		else
-			fprintf(out, "words=\"%s\" ;;\n", command->words);
+		fprintf(out, "\t\"%s%s%s \"*) words=\"", command->noun, *command->verb != '\0' ? " " : "",
+		    command->verb);
+		print_offers(out, command);
+		fputs("\"", out);
+		if (usage_file_at(command->usage) >= 0)
+			fputs("; COMPREPLY=($(compgen -f -- \"$current\"))", out);
+		fputs(" ;;\n", out);
 	}
 }
 
@@ -214,14 +237,12 @@ catalog_completion_bash(FILE *out)
 	      "\tcase $said in\n"
 	      "\t\"\") words=\"",
 	    out);
-	for (size_t i = 0; i < COMMANDS_LEN; i++)
-		if (!noun_seen_before(i))
-			fprintf(out, "%s ", commands[i].noun);
-	fputs("--json --socket --timeout --watch --no-color --help --version\" ;;\n", out);
+	print_nouns(out);
+	fputs(" --json --socket --timeout --watch --no-color --help --version\" ;;\n", out);
 	print_verb_cases(out);
 	print_argument_cases(out);
 	fputs("\tesac\n"
-	      "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+	      "\tCOMPREPLY+=($(compgen -W \"$words\" -- \"$current\"))\n"
 	      "}\n"
 	      "complete -F _wirectl wirectl\n",
 	    out);

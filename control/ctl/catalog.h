@@ -7,24 +7,24 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+struct invocation;
+
 struct catalog_command {
-	const char *noun, *verb, *arguments, *words;
-	bool local;          /* answered without the daemon */
-	bool exact;          /* text shows numbers as they are */
+	const char *noun, *verb, *usage, *words;
+	int (*local)(const struct invocation *invocation); /* answers it here; NULL: the daemon does */
+	bool exact;                                        /* text shows numbers as they are */
 	const char *columns; /* members of rows that the text shows; "" for all */
 	const char *help;
 };
 
 /* words: what follows wirectl's own flags. A noun whose verb is left out means its "show". NULL: no such
  * command. */
-const struct catalog_command *catalog_find(char *const words[], unsigned words_len);
+const struct catalog_command *catalog_find(const char *const words[], unsigned words_len);
 
-/* How many of the words are noun and verb; the rest are arguments. */
-unsigned catalog_taken(const struct catalog_command *command, char *const words[], unsigned words_len);
+bool catalog_noun_exists(const char *noun);
 
-/* Do so many arguments fit? */
-bool catalog_accepts(const struct catalog_command *command, unsigned arguments_len);
-bool catalog_takes_file(const struct catalog_command *command);
+/* How many of the words are noun and verb; the rest are what the usage describes. */
+unsigned catalog_taken(const struct catalog_command *command, unsigned words_len);
 
 /* "wirectl config show [--effective]" */
 void catalog_usage(FILE *out, const struct catalog_command *command);

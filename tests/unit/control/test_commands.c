@@ -89,8 +89,8 @@ request_without_sense_is_a_usage_error(void **state)
 	    "unknown command \"worker dance\": wirectl help lists them", WIRE_USAGE);
 	assert_refused(
 	    "{\"command\":[\"worker\"]}", "unknown command \"worker\": wirectl help lists them", WIRE_USAGE);
-	assert_refused("{\"command\":[\"status\",\"x\"]}", "too many words: usage: status ", WIRE_USAGE);
-	assert_refused("{\"command\":[\"config\",\"check\"]}",
+	assert_refused("{\"command\":[\"status\",\"x\"]}", "too many words: usage: status", WIRE_USAGE);
+	assert_refused("{\"command\":[\"config\",\"check\",\"w.conf\"]}",
 	    "the request lacks \"text\", the content of FILE", WIRE_USAGE);
 	assert_refused("{\"command\":[\"config\",\"show\",\"--all\"]}",
 	    "unknown word \"--all\": usage: config show [--effective]", WIRE_USAGE);
