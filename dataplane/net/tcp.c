@@ -157,28 +157,35 @@ tcp_poll(struct tcp_stack *tcp)
 	return next_us;
 }
 
+/* Takes the first connection off the list. */
+static struct tcp_conn *
+touched_pop(struct tcp_stack *tcp)
+{
+	struct tcp_conn *c = tcp_conn_at(tcp, tcp->touched_head);
+	tcp->touched_head = c->next;
+	if (tcp->touched_head == TCP_INDEX_NONE)
+		tcp->touched_tail = TCP_INDEX_NONE;
+	c->flags &= (uint16_t)~TCP_F_TOUCHED;
+	return c;
+}
+
 void
 tcp_flush(struct tcp_stack *tcp)
 {
-	uint32_t at = tcp->touched_head, last = tcp->touched_tail;
-	/* Those that could not send everything, for want of an mbuf or out of fairness, queue up behind
-	 * `last`. */
-	while (at != TCP_INDEX_NONE) {
-		struct tcp_conn *c = tcp_conn_at(tcp, at);
-		bool end = at == last;
-		at = tcp->touched_head = c->next;
-		if (at == TCP_INDEX_NONE)
-			tcp->touched_tail = TCP_INDEX_NONE;
-		c->flags &= (uint16_t)~TCP_F_TOUCHED;
+	uint32_t last = tcp->touched_tail;
+	uint64_t missing = tcp->counters->drop_tcp_no_mbuf;
+	/* Those that could not send everything, for want of an mbuf or out of fairness, queue up behind `last`. */
+	for (bool end = tcp->touched_head == TCP_INDEX_NONE; !end;) {
+		struct tcp_conn *c = touched_pop(tcp);
+		end = c->index == last;
 		if (c->state == TCP_CLOSED) {
 			c->next = tcp->dead_head;
 			tcp->dead_head = c->index;
 		} else if (!tcp_output(c)) {
 			tcp_touch(c);
-			at = tcp->touched_head;
+			/* Without mbufs the others wait where they are: ten thousand need not find out one by one. */
+			end |= tcp->counters->drop_tcp_no_mbuf != missing;
 		}
-		if (end)
-			break;
 	}
 	tcp_reap(tcp);
 }
@@ -310,8 +317,9 @@ tcp_abort_all(struct tcp_stack *tcp)
 struct tcp_conn *
 tcp_connect(struct tcp_stack *tcp, const struct net_flow *flow)
 {
-	uint32_t hash = tcp_hash_flow(&tcp->secrets, flow);
-	if (tcp_table_find(tcp, hash, flow) != TCP_INDEX_NONE)
+	uint32_t hash = tcp_hash_flow(&tcp->secrets, flow), isn = tcp_syn_isn(tcp, flow), isn_least = isn;
+	uint32_t ref = tcp_table_find(tcp, hash, flow);
+	if (ref != TCP_INDEX_NONE && (!(ref & TCP_REF_MINI) || !tcp_tw_give_way(tcp, ref, &isn_least)))
 		return NULL;
 	struct tcp_conn *c = tcp_conn_new(tcp, flow, hash);
 	if (!c)
@@ -322,7 +330,7 @@ tcp_connect(struct tcp_stack *tcp, const struct net_flow *flow)
 	}
 	c->state = TCP_SYN_SENT;
 	c->flags |= TCP_F_ACTIVE;
-	c->snd_una = c->snd_nxt = tcp_syn_isn(tcp, flow);
+	c->snd_una = c->snd_nxt = tcp_seq_max(isn, isn_least);
 	c->sq_end = c->snd_una + 1;
 	c->mss = TCP_MSS_DEFAULT;
 	tcp_touch(c);

@@ -146,8 +146,19 @@ void tcp_abort(struct tcp_conn *conn); /* RST now */
 /* RST to every peer, before tcp_destroy(): else they would wait for their own timeouts. */
 void tcp_abort_all(struct tcp_stack *tcp);
 /*
- * Active open (for the generator and tests); accepted() or closed() reports. The context set by tcp_set_context() is
- * replaced by what accepted() returns. NULL: no memory or tuple in use.
+ * Active open: from flow->local, which must be an address of the interface flow->iface, and flow->local_port to
+ * flow->remote and flow->remote_port. Nothing leaves before tcp_flush(). NULL: connections_max, no memory, or the tuple
+ * is in use; a TIME-WAIT entry older than a second gives way if its connection had timestamps.
+ *
+ * What comes of it is told once, never from inside tcp_connect():
+ *   accepted()  established; its result replaces what tcp_set_context() has set
+ *   closed()    TCP_CLOSED_BY_RESET: refused. TCP_CLOSED_TIMEOUT: the SYN and five more, the last after 31 s, had no
+ *               answer within 63 s. TCP_CLOSED_LOCALLY: tcp_abort(), or tcp_close() before the peer answered
+ * tcp_send*() may be called at once: the bytes leave with the end of the handshake. Both ends may connect to each other
+ * at the same time. A SYN that finds no mbuf waits for one; to a neighbour that is not resolved yet only a few packets
+ * are kept, so the first connection of many should be waited for. Costs one table place and 256 bytes; some ten
+ * thousand in one pass of the loop are fine. The peer's packets must reach this stack: with several queues choose
+ * local ports whose RSS hash leads here.
  */
 struct tcp_conn *tcp_connect(struct tcp_stack *tcp, const struct net_flow *flow);
 

@@ -272,7 +272,9 @@ syn_sent_state(struct tcp_conn *c, const struct tcp_seg *seg)
 	if (!tcp_conn_established(c))
 		return;
 	/* The data that the application may have queued before begins after the SYN. */
-	(void)tcp_ack_process(c, seg);
+	if (!tcp_ack_process(c, seg))
+		return;
+	c->snd_wnd = c->snd_wnd_max = seg->wnd; /* a SYN's window is never scaled (RFC 7323 2.2) */
 }
 
 void

@@ -41,6 +41,11 @@ uint32_t tcp_syn_isn(const struct tcp_stack *tcp, const struct net_flow *flow);
 uint32_t tcp_syn_ts_offset(const struct tcp_stack *tcp, const struct net_flow *flow);
 /* Makes the TIME-WAIT entry that replaces a connection in the table; false: no memory, no entry. */
 bool tcp_tw_replace(struct tcp_conn *c);
+/*
+ * May a connection that we open take the place of this TIME-WAIT entry? Then the entry is gone, and *isn_least is the
+ * least initial sequence number that cannot be mistaken for the old connection's.
+ */
+bool tcp_tw_give_way(struct tcp_stack *tcp, uint32_t ref, uint32_t *isn_least);
 
 /* Ages both kinds of entries; returns microseconds until the next is due, UINT64_MAX when there is none. */
 uint64_t tcp_syn_poll(struct tcp_stack *tcp);

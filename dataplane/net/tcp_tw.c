@@ -7,7 +7,8 @@
 #include "dataplane/net/tcp_out.h"
 #include "dataplane/net/tcp_stack.h"
 
-#define ISN_GAP 131072u /* a reused tuple starts at least so far above what the old connection sent */
+#define ISN_GAP     131072u  /* a reused tuple starts at least so far above what the old connection sent */
+#define GIVE_WAY_US 1000000u /* our timestamps have certainly moved by then */
 
 static void
 remove_entry(struct tcp_stack *tcp, struct tcp_mini *e, uint32_t ref)
@@ -101,6 +102,23 @@ tcp_tw_input(struct tcp_stack *tcp, struct tcp_mini *e, uint32_t ref, struct tcp
 	} else if (seg->len || seg->flags & RTE_TCP_SYN_FLAG || seg->seq != e->rcv_nxt) {
 		acknowledge(tcp, e);
 	}
+}
+
+/*
+ * The peer tells the new connection's segments from the old one's by their timestamps (RFC 6191 2, seen from the other
+ * end), so without them the minute is waited for.
+ */
+bool
+tcp_tw_give_way(struct tcp_stack *tcp, uint32_t ref, uint32_t *isn_least)
+{
+	struct tcp_mini *e = tcp_mini_at(tcp, ref);
+	if (e->kind != TCP_MINI_TIME_WAIT || !(e->options & TCP_MINI_OPT_TS) ||
+	    tcp->tick - e->tick < tcp_ticks(GIVE_WAY_US))
+		return false;
+	*isn_least = e->snd_nxt + ISN_GAP;
+	tcp->counters->tcp_time_wait_reused++;
+	remove_entry(tcp, e, ref);
+	return true;
 }
 
 uint64_t

@@ -36,6 +36,7 @@
 
 struct out {
 	struct tcp_seg seg; /* numbers as on the wire */
+	struct rte_tcp_hdr header;
 	uint8_t payload[2048];
 };
 
@@ -132,6 +133,7 @@ rig_output(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint16_t 
 	o->seg.m = m;
 	assert_true(tcp_seg_parse(&o->seg));
 	assert_true(o->seg.len <= sizeof(o->payload));
+	o->header = *rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
 	memcpy(o->payload, rte_pktmbuf_mtod_offset(m, uint8_t *, o->seg.hlen), o->seg.len);
 	if (o->seg.flags & SYN)
 		rig.iss = o->seg.seq;

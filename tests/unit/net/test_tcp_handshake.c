@@ -364,73 +364,6 @@ isn_moves_with_time_and_differs_by_flow(void **state)
 	assert_int_not_equal(next_out()->seg.seq - first, 1000);
 }
 
-static void
-active_open_establishes_and_sends_what_was_queued(void **state)
-{
-	rig.conn = tcp_connect(rig.tcp, &rig.flow);
-	assert_non_null(rig.conn);
-	assert_null(tcp_connect(rig.tcp, &rig.flow));
-	assert_int_equal(tcp_send(rig.conn, "hello", 5), 0);
-	tcp_flush(rig.tcp);
-	expect(SYN, 0, 0, 0);
-	expect_nothing();
-	in(SYN | ACK, 0, 0, 1, 1000);
-	assert_int_equal(rig.accepted, 1);
-	expect(ACK, 1, 5, 1);
-	expect_nothing();
-}
-
-static void
-active_open_resends_and_gives_up(void **state)
-{
-	rig.conn = tcp_connect(rig.tcp, &rig.flow);
-	tcp_flush(rig.tcp);
-	pass_us(130000000);
-	assert_int_equal(drop_out(), 6);
-	assert_int_equal(rig.closed, 1);
-	assert_int_equal(rig.reason, TCP_CLOSED_TIMEOUT);
-}
-
-static void
-active_open_refused_by_rst_is_closed(void **state)
-{
-	rig.conn = tcp_connect(rig.tcp, &rig.flow);
-	tcp_flush(rig.tcp);
-	expect(SYN, 0, 0, 0);
-	in(RST | ACK, 0, 0, 2, 0);
-	expect_nothing();
-	assert_int_equal(rig.closed, 0);
-	in(RST | ACK, 0, 0, 1, 0);
-	assert_int_equal(rig.closed, 1);
-	assert_int_equal(rig.reason, TCP_CLOSED_BY_RESET);
-}
-
-static void
-wrong_ack_while_connecting_is_reset(void **state)
-{
-	rig.conn = tcp_connect(rig.tcp, &rig.flow);
-	tcp_flush(rig.tcp);
-	expect(SYN, 0, 0, 0);
-	in(SYN | ACK, 0, 0, 99, 1000);
-	expect(RST, 99, 0, 0);
-	assert_int_equal(rig.accepted, 0);
-}
-
-static void
-simultaneous_open_establishes_both_ways(void **state)
-{
-	rig.conn = tcp_connect(rig.tcp, &rig.flow);
-	tcp_flush(rig.tcp);
-	expect(SYN, 0, 0, 0);
-	in(SYN, 0, 0, 0, 1000);
-	expect(SYN | ACK, 0, 0, 1);
-	in(SYN | ACK, 0, 0, 1, 1000);
-	expect(ACK, 1, 0, 1);
-	in(ACK, 1, 0, 1, 1000);
-	assert_int_equal(rig.accepted, 1);
-	expect_nothing();
-}
-
 int
 main(void)
 {
@@ -462,11 +395,6 @@ main(void)
 	    TCP_TEST(syn_without_an_mbuf_leaves_nothing_behind),
 	    TCP_TEST(refused_connection_is_reset_and_not_closed_twice),
 	    TCP_TEST(isn_moves_with_time_and_differs_by_flow),
-	    TCP_TEST(active_open_establishes_and_sends_what_was_queued),
-	    TCP_TEST(active_open_resends_and_gives_up),
-	    TCP_TEST(active_open_refused_by_rst_is_closed),
-	    TCP_TEST(wrong_ack_while_connecting_is_reset),
-	    TCP_TEST(simultaneous_open_establishes_both_ways),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
