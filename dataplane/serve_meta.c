@@ -216,24 +216,41 @@ reply_hit(struct serve_call *call, const struct proto_request *request, const st
 	return SERVE_GO_ON;
 }
 
-/* Reads the item, creates an empty one if the request says so (N). */
-static bool
-meta_find(struct serve_call *call, const struct proto_request *request, const struct store_key *key,
-    struct meta_hit *hit)
+static inline bool
+meta_read(struct serve_call *call, const struct proto_request *request, const struct store_key *key,
+    struct store_view *view)
 {
 	struct store_thread *thread = call->serve->thread;
+
+	if (has(request, 'u'))
+		return store_peek(thread, key, view) == STORE_OK;
+	return store_get(thread, key, view) == STORE_OK;
+}
+
+/* An empty item for what was not found. */
+static __attribute__((noinline)) bool
+meta_vivify(struct serve_call *call, const struct proto_request *request, const struct store_key *key,
+    struct meta_hit *hit)
+{
 	uint32_t expires_s = ttl_expiry(call, request->meta.vivify_ttl);
 	struct store_write write = {.mode = STORE_ADD,
 	    .expires_s = is_past(call, expires_s) ? STORE_EXPTIME_NEVER : expires_s,
 	    .cas_set = has(request, 'E') && request->meta.cas_new != 0,
 	    .cas_new = request->meta.cas_new};
-	bool quiet = has(request, 'u');
-	bool found = (quiet ? store_peek : store_get)(thread, key, &hit->view) == STORE_OK;
 
-	if (!found && has(request, 'N')) {
-		hit->created = store_put(thread, key, &write, "", 0, NULL) == STORE_OK;
-		found = (quiet ? store_peek : store_get)(thread, key, &hit->view) == STORE_OK;
-	}
+	hit->created = store_put(call->serve->thread, key, &write, "", 0, NULL) == STORE_OK;
+	return meta_read(call, request, key, &hit->view);
+}
+
+/* Reads the item, creates an empty one if the request says so (N). */
+static inline bool
+meta_find(struct serve_call *call, const struct proto_request *request, const struct store_key *key,
+    struct meta_hit *hit)
+{
+	bool found = meta_read(call, request, key, &hit->view);
+
+	if (!found && has(request, 'N'))
+		found = meta_vivify(call, request, key, hit);
 	/* A new item has no time to live until the walk over the flags comes to N. */
 	hit->expires_s = hit->created ? STORE_EXPTIME_NEVER : hit->view.expires_s;
 	return found;
@@ -264,28 +281,26 @@ serve_cmd_meta_get(struct serve_call *call, const struct proto_request *request)
 
 /* ---- ms --------------------------------------------------------------------------------------- */
 
-static struct serve_meta_tail
-tail_make(const struct proto_request *request)
+static void
+tail_make(struct serve_meta_tail *tail, const struct proto_request *request)
 {
-	struct serve_meta_tail tail;
-
-	tail.value_bytes = request->value_bytes;
-	tail.key_len = (uint8_t)request->key.len;
-	tail.key_binary = has(request, 'b');
-	tail.opaque_len = 0;
-	tail.order_len = 0;
-	memcpy(tail.key, request->key.bytes, request->key.len);
+	tail->value_bytes = request->value_bytes;
+	tail->key_len = (uint8_t)request->key.len;
+	tail->key_binary = has(request, 'b');
+	tail->opaque_len = 0;
+	tail->order_len = 0;
+	if (has(request, 'k') || has(request, 's'))
+		memcpy(tail->key, request->key.bytes, request->key.len);
 	for (unsigned i = 3; i < request->tokens_len; i++) {
 		uint8_t flag = request->tokens[i].bytes[0];
 
 		if (flag == 'O') {
-			tail.opaque_len = (uint8_t)request->tokens[i].len;
-			memcpy(tail.opaque, request->tokens[i].bytes, request->tokens[i].len);
+			tail->opaque_len = (uint8_t)request->tokens[i].len;
+			memcpy(tail->opaque, request->tokens[i].bytes, request->tokens[i].len);
 		}
 		if (flag == 'O' || flag == 'k' || flag == 'c' || flag == 's')
-			tail.order[tail.order_len++] = flag;
+			tail->order[tail->order_len++] = flag;
 	}
-	return tail;
 }
 
 static enum store_mode
@@ -309,9 +324,9 @@ enum serve_state
 serve_cmd_meta_set(struct serve_call *call, const struct proto_request *request)
 {
 	struct store_key key = serve_token_key(call->serve, &request->key);
-	struct serve_meta_tail tail = tail_make(request);
 	enum store_mode mode = meta_mode(request);
 	bool joins = mode == STORE_APPEND || mode == STORE_PREPEND;
+	struct serve_meta_tail tail;
 	struct store_write write = {
 	    .mode = mode,
 	    .client_flags = request->meta.client_flags,
@@ -325,6 +340,7 @@ serve_cmd_meta_set(struct serve_call *call, const struct proto_request *request)
 	    .cas_new = request->meta.cas_new,
 	};
 
+	tail_make(&tail, request);
 	if (write.vivify)
 		write.expires_s = ttl_expiry(call, request->meta.vivify_ttl);
 	return serve_value_begin(call, &key, &write, request, &tail);

@@ -404,10 +404,10 @@ serve_bytes(struct serve_session *session, const uint8_t *bytes, uint32_t len, s
 			state = SERVE_FULL;
 			break;
 		}
-		if (session->phase == SERVE_PHASE_LINE && session->line == NULL && serve_get_fast(&call))
-			state = SERVE_GO_ON;
-		else
+		if (session->phase != SERVE_PHASE_LINE || session->line != NULL)
 			state = serve_session_step(&call);
+		else
+			state = serve_get_fast(&call) ? SERVE_GO_ON : step_line(&call);
 		if (__builtin_expect(call.broken, 0))
 			state = SERVE_ABORT;
 		if (state != SERVE_GO_ON)

@@ -29,13 +29,18 @@ proto_put_u64(uint8_t *to, uint64_t value)
 	return to + (digits + sizeof(digits) - at);
 }
 
+#define DIGITS_SAFE 19 /* so many cannot overflow */
+
 /* Digits from *at on; false for none or above UINT64_MAX. */
 static bool
 take_digits(const uint8_t **at, const uint8_t *end, uint64_t *value)
 {
 	const uint8_t *p = *at;
+	const uint8_t *safe = end - p > DIGITS_SAFE ? p + DIGITS_SAFE : end;
 	uint64_t sum = 0;
 
+	while (p < safe && (uint8_t)(*p - '0') <= 9)
+		sum = 10 * sum + (uint64_t)(*p++ - '0');
 	while (p < end && (uint8_t)(*p - '0') <= 9) {
 		if (__builtin_mul_overflow(sum, 10u, &sum) || __builtin_add_overflow(sum, *p - '0', &sum))
 			return false;
@@ -77,11 +82,22 @@ proto_get_i32_strict(const uint8_t *bytes, uint32_t len, int32_t *value)
 	return true;
 }
 
+/* Most flags and times are `0`. */
+static inline bool
+is_digit_alone(const uint8_t *bytes, uint32_t len)
+{
+	return len == 1 && (uint8_t)(*bytes - '0') <= 9;
+}
+
 bool
 proto_get_u64(const uint8_t *bytes, uint32_t len, uint64_t *value)
 {
 	const uint8_t *at = bytes, *end = bytes + len;
 
+	if (is_digit_alone(bytes, len)) {
+		*value = (uint64_t)(*bytes - '0');
+		return true;
+	}
 	at += at < end && *at == '+';
 	return take_digits(&at, end, value) && at_end_or_space(at, end);
 }
@@ -93,6 +109,10 @@ proto_get_exptime(const uint8_t *bytes, uint32_t len, int32_t *value)
 	bool negative = at < end && *at == '-';
 	uint64_t magnitude;
 
+	if (is_digit_alone(bytes, len)) {
+		*value = *bytes - '0';
+		return true;
+	}
 	at += at < end && (*at == '-' || *at == '+');
 	if (!take_digits(&at, end, &magnitude) || !at_end_or_space(at, end))
 		return false;

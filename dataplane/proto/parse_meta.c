@@ -12,19 +12,23 @@
 #include <stddef.h>
 #include <string.h>
 
-static const char known_flags[] = "bNTRlOPLkstcfvhuqxFCEMJDI";
+#define BIT(flag) (1ull << ((flag) - 'A'))
 
-static bool
-is_known(uint8_t flag)
-{
-	return flag != '\0' && strchr(known_flags, flag) != NULL;
-}
+static const uint64_t known_flags =
+    BIT('b') | BIT('N') | BIT('T') | BIT('R') | BIT('l') | BIT('O') | BIT('P') | BIT('L') | BIT('k') |
+    BIT('s') | BIT('t') | BIT('c') | BIT('f') | BIT('v') | BIT('h') | BIT('u') | BIT('q') | BIT('x') |
+    BIT('F') | BIT('C') | BIT('E') | BIT('M') | BIT('J') | BIT('D') | BIT('I');
 
 static bool
 is_letter(uint8_t c)
 {
 	return c >= 'A' && c <= 'z';
 }
+
+/* Without an argument, or with one that is taken as it stands. */
+#define PLAIN_FLAGS                                                                                         \
+	(BIT('v') | BIT('k') | BIT('t') | BIT('c') | BIT('f') | BIT('s') | BIT('q') | BIT('h') | BIT('l') | \
+	    BIT('u') | BIT('O'))
 
 /* Reads the argument of one flag; returns the error to remember or PROTO_REPLY_NONE. */
 static enum proto_reply
@@ -76,6 +80,17 @@ parse_argument(struct proto_request *request, uint8_t flag, const uint8_t *bytes
 	return good ? PROTO_REPLY_NONE : PROTO_REPLY_META_BAD_TOKEN;
 }
 
+/* What ends the flags, unless a token further on is no flag at all: that comes first. */
+static __attribute__((noinline)) enum proto_reply
+flags_end(const struct proto_request *request, unsigned from, enum proto_reply error)
+{
+	for (unsigned i = from; i < request->tokens_len; i++) {
+		if (!is_letter(request->tokens[i].bytes[0]))
+			return PROTO_REPLY_BAD_FORMAT;
+	}
+	return error;
+}
+
 static enum proto_reply
 parse_flags(struct proto_request *request, unsigned first)
 {
@@ -83,19 +98,19 @@ parse_flags(struct proto_request *request, unsigned first)
 	enum proto_reply remembered = PROTO_REPLY_NONE;
 
 	for (unsigned i = first; i < request->tokens_len; i++) {
-		if (!is_letter(request->tokens[i].bytes[0]))
-			return PROTO_REPLY_BAD_FORMAT;
-	}
-	for (unsigned i = first; i < request->tokens_len; i++) {
 		const struct proto_token *token = &request->tokens[i];
 		uint8_t flag = token->bytes[0];
 		enum proto_reply error;
 
-		if (proto_meta_has(meta, (char)flag))
-			return PROTO_REPLY_META_DUPLICATE;
-		meta->seen[flag >> 6] |= 1ull << (flag & 63u);
-		if (!is_known(flag))
-			return PROTO_REPLY_META_BAD_FLAG;
+		if (!is_letter(flag))
+			return PROTO_REPLY_BAD_FORMAT;
+		if (meta->seen & BIT(flag))
+			return flags_end(request, i, PROTO_REPLY_META_DUPLICATE);
+		meta->seen |= BIT(flag);
+		if (!(known_flags & BIT(flag)))
+			return flags_end(request, i, PROTO_REPLY_META_BAD_FLAG);
+		if (PLAIN_FLAGS & BIT(flag))
+			continue;
 		error = parse_argument(request, flag, token->bytes + 1, token->len - 1);
 		if (error == PROTO_REPLY_BAD_FORMAT && remembered != PROTO_REPLY_NONE)
 			error = remembered; /* F has no text of its own */
@@ -122,6 +137,8 @@ check_mode(const struct proto_request *request)
 static enum proto_reply
 check_opaque(const struct proto_request *request, unsigned first)
 {
+	if (!proto_meta_has(&request->meta, 'O'))
+		return PROTO_REPLY_NONE;
 	for (unsigned i = first; i < request->tokens_len; i++) {
 		if (request->tokens[i].bytes[0] == 'O' && request->tokens[i].len > PROTO_OPAQUE_MAX)
 			return PROTO_REPLY_META_OPAQUE;

@@ -9,8 +9,6 @@
  */
 #include "dataplane/proto/request.h"
 
-#include "dataplane/proto/scan.h"
-
 #include <string.h>
 
 enum proto_shape {
@@ -27,9 +25,10 @@ enum proto_shape {
 	SHAPE_META_STORE,
 };
 
-#define WORD_MAX 16u
+#define WORD_MAX  16u
+#define WORD_HEAD 8u /* what is compared first, and enough for the frequent ones */
 
-/* Words are compared as two 8-byte pieces, zero padded. */
+/* Words are zero padded, so that they can be compared in pieces of eight bytes. */
 static const struct command_entry {
 	char word[WORD_MAX];
 	enum proto_shape shape;
@@ -45,8 +44,17 @@ proto_command_word(enum proto_command command)
 	return command < PROTO_COMMANDS ? commands[command].word : "unknown";
 }
 
-static enum proto_command
-command_find(const uint8_t *bytes, uint32_t len)
+static inline uint64_t
+word_head(const void *bytes)
+{
+	uint64_t head;
+
+	memcpy(&head, bytes, WORD_HEAD);
+	return head;
+}
+
+static __attribute__((noinline)) enum proto_command
+command_find_long(const uint8_t *bytes, uint32_t len)
 {
 	char word[WORD_MAX] = {0};
 
@@ -60,18 +68,44 @@ command_find(const uint8_t *bytes, uint32_t len)
 	return PROTO_UNKNOWN;
 }
 
-/* Splits [at, end) into request->tokens; returns the last token, also when it was only counted. */
-static struct proto_token
-split(const uint8_t *at, const uint8_t *end, struct proto_request *request)
+/* The command whose word is the first word_len of the line's line_len bytes. */
+static inline enum proto_command
+command_find(const uint8_t *line, uint32_t line_len, uint32_t word_len)
 {
-	struct proto_token token, last = {at, 0};
+	uint64_t head;
+
+	/* Below eight bytes, so that the table's word ends in a zero too. */
+	if (line_len < WORD_HEAD || word_len - 1 >= WORD_HEAD - 1)
+		return command_find_long(line, word_len);
+	head = word_head(line);
+	head = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? head & ((1ull << 8 * word_len) - 1)
+	                                                 : head & ~(UINT64_MAX >> 8 * word_len);
+	for (unsigned i = 0; i < PROTO_COMMANDS; i++) {
+		if (head == word_head(commands[i].word))
+			return (enum proto_command)i;
+	}
+	return PROTO_UNKNOWN;
+}
+
+/* Splits [line, end) into request->tokens; returns the last token, also when it was only counted. */
+static inline struct proto_token
+split(const uint8_t *line, const uint8_t *end, struct proto_request *request)
+{
+	struct proto_token last = {line, 0};
+	const uint8_t *at = line;
 	unsigned len = 0;
 
-	while (proto_next_key(&at, end, &token)) {
+	while (at < end) {
+		if (*at == ' ') {
+			at++;
+			continue;
+		}
+		last.bytes = at;
+		at = proto_scan_in_line(line, at, end);
+		last.len = (uint32_t)(at - last.bytes);
 		if (len < PROTO_TOKENS_MAX)
-			request->tokens[len] = token;
+			request->tokens[len] = last;
 		len++;
-		last = token;
 	}
 	request->tokens_len = len;
 	return last;
@@ -279,7 +313,7 @@ proto_parse_text(const uint8_t *line, uint32_t len, struct proto_request *reques
 	request->hangup = false;
 	request->has_value = false;
 	request->has_exptime = false;
-	request->command = command_find(line, (uint32_t)(word_end - line));
+	request->command = command_find(line, len, (uint32_t)(word_end - line));
 	if (request->command == PROTO_UNKNOWN) {
 		last = split(line, end, request);
 		parse_unknown(request, &last, len);

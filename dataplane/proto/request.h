@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "dataplane/proto/reply.h"
+#include "dataplane/proto/scan.h"
 
 #define PROTO_MEMCACHED_VERSION "1.6.45" /* whose behaviour this is */
 
@@ -40,7 +41,7 @@ struct proto_token {
 
 /* The flags of a meta command that carry something; plain ones are bits of `seen`, see proto_meta_has(). */
 struct proto_meta {
-	uint64_t seen[2];
+	uint64_t seen;      /* a bit a letter, from 'A' on */
 	uint64_t cas;       /* C */
 	uint64_t cas_new;   /* E */
 	uint64_t delta;     /* D, 1 if absent */
@@ -84,23 +85,23 @@ void proto_parse_meta(struct proto_request *request);
 static inline bool
 proto_meta_has(const struct proto_meta *meta, char flag)
 {
-	return meta->seen[((unsigned)flag >> 6) & 1u] >> ((unsigned)flag & 63u) & 1u;
+	return meta->seen >> (flag - 'A') & 1u;
 }
 
 /* Next key of a get line from *at on; advances *at behind it. False at the end. */
 static inline bool
 proto_next_key(const uint8_t **at, const uint8_t *end, struct proto_token *key)
 {
-	const uint8_t *p = *at;
+	const uint8_t *p = *at, *begin;
 
 	while (p < end && *p == ' ')
 		p++;
-	key->bytes = p;
-	while (p < end && *p != ' ')
-		p++;
-	key->len = (uint32_t)(p - key->bytes);
+	begin = p;
+	p = proto_scan_in_line(p, p, end);
+	key->bytes = begin;
+	key->len = (uint32_t)(p - begin);
 	*at = p;
-	return key->len != 0;
+	return p != begin;
 }
 
 static inline bool
