@@ -23,6 +23,7 @@
 #include "control/summary.h"
 #include "control/version.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/observe.h"
 
 extern char **environ;
 
@@ -104,6 +105,8 @@ reload(struct daemon *daemon)
 	    json_array_size(rows) == 1 ? "" : "s");
 	json_decref(rows);
 	config_apply_live(&daemon->config, &daemon->reloaded);
+	observe_configure(
+	    daemon->dataplane, daemon->config.dataplane.sample_every, daemon->config.dataplane.slow_us);
 	log_set_verbosity(daemon->config.dataplane.verbosity);
 }
 

@@ -15,6 +15,7 @@
 #include <rte_lcore.h>
 
 #include "dataplane/login.h"
+#include "dataplane/observe.h"
 #include "dataplane/proto/request.h"
 #include "dataplane/unmap.h"
 
@@ -273,6 +274,7 @@ start_steps(struct dataplane *dataplane, const char *program, char error[DATAPLA
 	shared->store = dataplane->store;
 	shared->ports = dataplane->ports;
 	shared->ports_len = dataplane->ports_len;
+	observe_configure(dataplane, dataplane->config.sample_every, dataplane->config.slow_us);
 	return workers_launch(dataplane, error);
 }
 

@@ -79,6 +79,8 @@ struct dataplane_config {
 	char auth_file
 	    [DATAPLANE_DEVICE_MAX]; /* names and hashes of those who may log in; empty: nobody has to */
 	unsigned verbosity;
+	unsigned sample_every; /* of the keys asked for; 0: none */
+	uint32_t slow_us;      /* passes from this length on are remembered; 0: none */
 };
 
 void dataplane_config_default(struct dataplane_config *config);

@@ -56,6 +56,7 @@ latency_sent(
 
 	latency->served = false;
 	latency_look(latency, counters);
-	latency->last_ns = ns;
-	latency->requests = count(latency, LATENCY_TCP, ns) + count(latency, LATENCY_UDP, ns);
+	latency->ns = ns;
+	for (unsigned i = 0; i < LATENCY_TRANSPORTS; i++)
+		latency->requests[i] = count(latency, (enum latency_transport)i, ns);
 }

@@ -34,7 +34,7 @@ struct latency {
 	uint64_t ns_per_tsc_q32;
 	uint64_t seen[LATENCY_COMMANDS]; /* the counters when they were last looked at */
 	uint64_t waiting[LATENCY_TRANSPORTS][LATENCY_COMMANDS]; /* served in this pass, not yet sent */
-	uint64_t requests, last_ns;                             /* of the pass that ended last */
+	uint64_t requests[LATENCY_TRANSPORTS], ns;              /* of the pass that ended last */
 
 	/* Since the start; read by others. */
 	uint64_t sums_ns[LATENCY_TRANSPORTS][LATENCY_COMMANDS];
@@ -61,5 +61,12 @@ latency_serve(
 /* The replies are on their way: counts all requests of the pass that began at began_tsc. */
 void latency_sent(
     struct latency *latency, const struct serve_counters *counters, uint64_t began_tsc, uint64_t now_tsc);
+
+/* How many requests the pass that was counted last served. */
+static inline uint64_t
+latency_requests(const struct latency *latency)
+{
+	return latency->requests[LATENCY_TCP] + latency->requests[LATENCY_UDP];
+}
 
 #endif

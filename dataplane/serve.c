@@ -21,6 +21,12 @@ serve_create(struct store *store, struct store_thread *thread, const struct serv
 
 	if (serve == NULL)
 		return NULL;
+	serve->keys = serve_keys_create();
+	if (serve->keys == NULL) {
+		free(serve);
+		return NULL;
+	}
+	serve->sample_left = 1;
 	serve->store = store;
 	serve->thread = thread;
 	serve->config = *config;
@@ -45,6 +51,7 @@ serve_destroy(struct serve *serve)
 		serve->spare_lines = line->next;
 		free(line);
 	}
+	serve_keys_destroy(serve->keys);
 	free(serve);
 }
 
@@ -52,6 +59,7 @@ void
 serve_tick(struct serve *serve, uint32_t now_s)
 {
 	serve->now_s = now_s;
+	serve->largest_bytes = 0;
 	if (serve->host.watch != NULL)
 		serve->watched = watch_wanted(serve->host.watch);
 	serve->peeks_len = 0;

@@ -7,9 +7,12 @@
 #ifndef WIRECACHE_SERVE_H
 #define WIRECACHE_SERVE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dataplane/bigkeys.h"
+#include "dataplane/hotkeys.h"
 #include "store/store.h"
 
 /*
@@ -65,6 +68,8 @@ struct serve_host {
 	int (*memory_limit)(void *ctx, uint64_t bytes);
 	/* Ends the process as an operator would, soon; NULL: not enabled. */
 	void (*shutdown)(void *ctx);
+	/* The key of one request in so many is sampled, 0: of none; may change at any time. NULL: none. */
+	const atomic_uint *sample_every;
 	/* Where events go and watchers are; NULL: watch commands not allowed. Outlives serve. */
 	struct watch *watch;
 	/*
@@ -97,6 +102,17 @@ void serve_destroy(struct serve *serve);
 void serve_tick(struct serve *serve, uint32_t now_s);
 
 const struct serve_counters *serve_counters(const struct serve *serve);
+
+/* What is known of keys: the sample of all, the large ones, and the largest value of the pass. */
+struct serve_keys {
+	struct hotkeys *hot;
+	struct bigkeys big;
+	struct hotkeys_key largest; /* whose value is serve_largest() */
+};
+const struct serve_keys *serve_keys(const struct serve *serve);
+
+/* Bytes of the largest value since serve_tick(), with its key; 0 if none was too large for the short way. */
+uint32_t serve_largest(const struct serve *serve, struct hotkeys_key *key);
 
 /* One stream of requests, i.e. one TCP connection. NULL: no memory. Idle sessions hold only their own struct. */
 struct serve_session *serve_session_open(struct serve *serve);

@@ -153,6 +153,8 @@ value_wait(struct serve_call *call, const struct proto_binary *request, const st
 	struct serve_session *session = call->session;
 	enum store_status status;
 
+	if (request->value_bytes >= SERVE_RESERVE_MAX)
+		serve_note_large(call->serve, key->bytes, key->len, request->value_bytes);
 	status = store_reserve(call->serve->thread, key, write, request->value_bytes, &session->fill);
 	if (status != STORE_OK) {
 		session->fill = NULL;

@@ -63,8 +63,10 @@ put_hit(struct serve_call *call, const struct proto_binary *request, const struc
 	if (small && reply.value_bytes != 0)
 		to = serve_copy_value(call->serve, view, to);
 	serve_out_commit(call, (uint32_t)(to - begin));
-	if (!small)
+	if (!small) {
+		serve_note_large(call->serve, request->key, request->key_len, view->value_bytes);
 		serve_out_value(call, view);
+	}
 }
 
 static void

@@ -43,6 +43,7 @@ put_large_hit(struct serve_call *call, const struct store_key *key, const struct
 
 	if (begin == NULL)
 		return;
+	serve_note_large(call->serve, key->bytes, key->len, view->value_bytes);
 	to = proto_put_value_head(
 	    begin, key->bytes, key->len, view->client_flags, view->value_bytes, with_cas ? &view->cas : NULL);
 	serve_out_commit(call, (uint32_t)(to - begin));

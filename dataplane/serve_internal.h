@@ -10,6 +10,7 @@
  *   serve_dump.c     dumps of all items
  *   serve_watch.c    watch, and the events that watchers see
  *   serve_auth.c     logins
+ *   serve_keys.c     hot and large keys
  *
  * and those of serve_binary.h for the binary protocol.
  *
@@ -24,11 +25,12 @@
 
 #include <string.h>
 
-#define SERVE_BATCH          32u   /* keys of a multiget that are staged together */
-#define SERVE_PEEKS_MAX      64u   /* keys hashed ahead in one burst */
-#define SERVE_LINES_KEPT     64u   /* spare line buffers kept by a worker */
-#define SERVE_LINE_BYTES     2304u /* first size of a line buffer: any line but a long get */
-#define SERVE_SLAB_CLASSES   64u   /* what memcached takes for a slab class is below this */
+#define SERVE_BATCH          32u    /* keys of a multiget that are staged together */
+#define SERVE_PEEKS_MAX      64u    /* keys hashed ahead in one burst */
+#define SERVE_LINES_KEPT     64u    /* spare line buffers kept by a worker */
+#define SERVE_LINE_BYTES     2304u  /* first size of a line buffer: any line but a long get */
+#define SERVE_SAMPLE_ASK     65536u /* requests until it is looked whether sampling was switched on */
+#define SERVE_SLAB_CLASSES   64u    /* what memcached takes for a slab class is below this */
 #define SERVE_VALUE_HEAD_MAX (PROTO_KEY_MAX + PROTO_VALUE_HEAD_MAX)
 
 struct serve_peeked_key {
@@ -50,11 +52,14 @@ struct serve {
 	struct store *store;
 	struct store_thread *thread;
 	uint32_t now_s;
-	uint32_t watched; /* enum watch_event that somebody watches, read once a tick */
+	uint32_t watched;       /* enum watch_event that somebody watches, read once a tick */
+	uint32_t largest_bytes; /* the largest value since the tick, if any was large */
 	uint32_t peeks_len;
-	uint32_t peek_at; /* where the next lookup begins */
-	bool peeks_open;  /* between the first serve_peek() of a burst and its serve_peeked() */
+	uint32_t peek_at;     /* where the next lookup begins */
+	uint32_t sample_left; /* requests until the next whose key is sampled */
+	bool peeks_open;      /* between the first serve_peek() of a burst and its serve_peeked() */
 	struct serve_counters counters;
+	struct serve_keys *keys;
 	struct serve_line *spare_lines;
 	uint32_t spare_len;
 	uint64_t lines_bytes; /* of all line buffers, spare ones included */
@@ -216,11 +221,19 @@ serve_copy_value(const struct serve *serve, const struct store_view *view, uint8
 
 /* ---- keys ------------------------------------------------------------------------------------- */
 
+struct serve_keys *serve_keys_create(void);
+void serve_keys_destroy(struct serve_keys *keys);
+
+/* Samples a key, and says when the next is due. */
+void serve_sample(struct serve *serve, const struct store_key *key);
+
+/* A value that is too large to be copied along with its head, read or about to be taken in. */
+void serve_note_large(struct serve *serve, const uint8_t *key, uint32_t key_len, uint32_t value_bytes);
+
 /* The hash of a key, taken over from serve_peek() when it was staged. */
-static inline struct store_key
-serve_key(struct serve *serve, const uint8_t *bytes, uint32_t len)
+static inline uint64_t
+serve_key_hash(struct serve *serve, const uint8_t *bytes, uint32_t len)
 {
-	struct store_key key = {.bytes = bytes, .len = len};
 	uint32_t at = serve->peek_at;
 
 	/* Requests come in the order in which they were peeked at, so the next entry is the likely one. */
@@ -228,11 +241,20 @@ serve_key(struct serve *serve, const uint8_t *bytes, uint32_t len)
 		if (serve->peeks[i].bytes == bytes && serve->peeks[i].len == len) {
 			serve->peek_at = i + 1;
 			serve->counters.peek_hits++;
-			key.hash = serve->peeks[i].hash;
-			return key;
+			return serve->peeks[i].hash;
 		}
 	}
-	key.hash = store_hash(serve->store, bytes, len);
+	return store_hash(serve->store, bytes, len);
+}
+
+/* The key of a request that is about to be answered. */
+static inline struct store_key
+serve_key(struct serve *serve, const uint8_t *bytes, uint32_t len)
+{
+	struct store_key key = {.bytes = bytes, .len = len, .hash = serve_key_hash(serve, bytes, len)};
+
+	if (__builtin_expect(--serve->sample_left == 0, 0))
+		serve_sample(serve, &key);
 	return key;
 }
 

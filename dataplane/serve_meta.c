@@ -210,6 +210,7 @@ reply_hit(struct serve_call *call, const struct proto_request *request, const st
 		to = put_bytes(serve_copy_value(call->serve, &hit->view, to), "\r\n", 2);
 	serve_out_commit(call, (uint32_t)(to - begin));
 	if (hit->with_value && !small) {
+		serve_note_large(call->serve, key->bytes, key->len, value_bytes);
 		serve_out_value(call, &hit->view);
 		serve_out(call, "\r\n", 2);
 	}

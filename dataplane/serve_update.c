@@ -76,6 +76,8 @@ value_wait(struct serve_call *call, const struct store_key *key, const struct st
 	struct serve_meta_tail *kept = NULL;
 	enum store_status status;
 
+	if (request->value_bytes >= SERVE_RESERVE_MAX)
+		serve_note_large(serve, key->bytes, key->len, request->value_bytes);
 	status = store_reserve(serve->thread, key, write, request->value_bytes, &session->fill);
 	if (status != STORE_OK) {
 		enum proto_reply verdict = refuse(serve, key, request->command, status);

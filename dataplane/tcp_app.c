@@ -262,12 +262,16 @@ static uint32_t
 feed(struct worker *worker, struct tcp_conn *conn, struct serve_session *session, const uint8_t *bytes,
     uint32_t len, bool *full)
 {
+	enum stage before = stage_begin(&worker->stages, STAGE_SERVE);
 	uint32_t consumed = 0;
+	enum serve_state state;
 
 	*full = false;
 	latency_serve(&worker->latency, serve_counters(worker->serve), LATENCY_TCP);
 	worker->tcp_sink->conn = conn;
-	switch (serve_bytes(session, bytes, len, &worker->tcp_sink->base, &consumed)) {
+	state = serve_bytes(session, bytes, len, &worker->tcp_sink->base, &consumed);
+	stage_begin(&worker->stages, before);
+	switch (state) {
 	case SERVE_GO_ON:
 		break;
 	case SERVE_FULL:

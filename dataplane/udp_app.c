@@ -224,6 +224,7 @@ void
 udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n)
 {
 	struct worker *worker = ctx;
+	enum stage before = stage_begin(&worker->stages, STAGE_SERVE);
 
 	for (unsigned i = 0; i < n; i++) {
 		const struct rte_mbuf *m = rx[i].m;
@@ -239,4 +240,5 @@ udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n)
 		serve_one(worker->udp_sink, &rx[i]);
 	for (unsigned i = 0; i < n; i++)
 		rte_pktmbuf_free(rx[i].m);
+	stage_begin(&worker->stages, before);
 }

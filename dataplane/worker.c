@@ -30,6 +30,7 @@
 static void
 tx_flush(struct worker *worker, struct worker_tx *tx)
 {
+	enum stage before = stage_begin(&worker->stages, STAGE_SEND);
 	uint16_t sent = 0;
 
 	while (sent < tx->len) {
@@ -43,6 +44,7 @@ tx_flush(struct worker *worker, struct worker_tx *tx)
 	tx->len -= sent;
 	if (unlikely(tx->len) && sent)
 		memmove(tx->pkts, tx->pkts + sent, tx->len * sizeof(tx->pkts[0]));
+	stage_begin(&worker->stages, before);
 }
 
 static void
@@ -138,7 +140,9 @@ receive(struct worker *worker)
 			continue;
 		worker->counters.rx_bursts++;
 		total += n;
+		stage_begin(&worker->stages, STAGE_NETWORK);
 		net_input(worker->net, i, pkts, n);
+		stage_begin(&worker->stages, STAGE_POLL);
 	}
 	worker->counters.rx_packets += total;
 	return total;
@@ -201,12 +205,59 @@ maintain(struct worker *worker)
 	return worker->maintaining;
 }
 
+/* What slow.h tells of the pass that is being counted, against what it was when the last one ended. */
+static void
+slow_totals(const struct worker *worker, struct slow_totals *totals)
+{
+	const struct serve_counters *counters = serve_counters(worker->serve);
+
+	*totals = (struct slow_totals){.gets = counters->cmd_get,
+	    .sets = counters->cmd_set,
+	    .packets = worker->counters.rx_packets,
+	    .bytes_read = worker->counters.bytes_read,
+	    .bytes_written = worker->counters.bytes_written};
+}
+
+static __attribute__((noinline)) void
+slow_pass(struct worker *worker, const struct slow_totals *now)
+{
+	const struct slow_totals *before = &worker->slow.before;
+	const uint64_t *requests = worker->latency.requests;
+	struct slow_entry entry = {.ns = worker->latency.ns,
+	    .unix_us = (uint64_t)worker->shared->start_unix_s * 1000000 + worker->clock.now_us,
+	    .requests = latency_requests(&worker->latency),
+	    .tcp_requests = (uint32_t)requests[LATENCY_TCP],
+	    .udp_requests = (uint32_t)requests[LATENCY_UDP],
+	    .gets = now->gets - before->gets,
+	    .sets = now->sets - before->sets,
+	    .packets = now->packets - before->packets,
+	    .bytes_read = now->bytes_read - before->bytes_read,
+	    .bytes_written = now->bytes_written - before->bytes_written};
+
+	entry.value_bytes = serve_largest(worker->serve, &entry.key);
+	slow_add(&worker->slow, &entry);
+}
+
+/* The replies of this pass are on their way. */
+static void
+count_latency(struct worker *worker)
+{
+	struct slow_totals now;
+
+	latency_sent(&worker->latency, serve_counters(worker->serve), worker->clock.tsc, rte_rdtsc());
+	slow_totals(worker, &now);
+	if (unlikely(
+	        worker->latency.ns >= atomic_load_explicit(&worker->slow.threshold_ns, memory_order_relaxed)))
+		slow_pass(worker, &now);
+	worker->slow.before = now;
+}
+
 /* One pass. Returns whether there was anything to do. */
 static bool
 worker_pass(struct worker *worker)
 {
 	uint64_t began_tsc = worker->clock.tsc;
-	bool worked;
+	bool worked, served;
 
 	clock_read(&worker->clock);
 	if (worker->worked)
@@ -214,16 +265,23 @@ worker_pass(struct worker *worker)
 	net_tick(worker->net, worker->clock.now_us);
 	serve_tick(worker->serve, worker->clock.unix_s);
 
+	stages_pass_begin(&worker->stages);
 	worked = receive(worker) != 0;
+	stage_begin(&worker->stages, STAGE_MAIL);
 	worked |= read_mail(worker) != 0;
 	if (unlikely(worker->again_len))
 		worked |= tcp_app_again(worker);
+	stage_begin(&worker->stages, STAGE_TIMERS);
 	run_timers(worker);
+	stage_begin(&worker->stages, STAGE_SEND);
 	transmit(worker);
-	if (worker->latency.served)
-		latency_sent(&worker->latency, serve_counters(worker->serve), worker->clock.tsc, rte_rdtsc());
+	served = worker->latency.served;
+	if (served)
+		count_latency(worker);
+	stage_begin(&worker->stages, STAGE_TIDY);
 	worked |= maintain(worker);
 	store_quiesce(worker->store, worker->clock.unix_s);
+	stages_pass_end(&worker->stages, worked, served ? latency_requests(&worker->latency) : 0);
 
 	worker->counters.loops++;
 	worker->counters.loops_busy += worked;
@@ -305,6 +363,7 @@ worker_open_serve(struct worker *worker)
 	    .memory_limit = admin_memory_limit,
 	    .shutdown = config->shutdown_enabled ? admin_shutdown : NULL,
 	    .watch = worker->shared->watch,
+	    .sample_every = &worker->shared->sample_every,
 	    .auth_ctx = worker->desk,
 	    .auth_begin = login_begin,
 	    .auth_cancel = login_cancel,

@@ -20,6 +20,8 @@
 #include "dataplane/net/tcp.h"
 #include "dataplane/port.h"
 #include "dataplane/serve.h"
+#include "dataplane/slow.h"
+#include "dataplane/stages.h"
 #include "dataplane/watch.h"
 #include "store/store.h"
 
@@ -70,7 +72,8 @@ struct worker_shared {
 	uint64_t tsc_hz;
 	uint32_t start_unix_s;
 	const char *version;
-	atomic_uint connections; /* over all workers; touched when one opens or closes */
+	atomic_uint sample_every; /* serve_host.sample_every */
+	atomic_uint connections;  /* over all workers; touched when one opens or closes */
 	atomic_bool stop;
 };
 
@@ -93,6 +96,8 @@ struct worker {
 	struct worker_counters counters;
 	struct worker_tx tx[DATAPLANE_PORTS_MAX];
 	struct latency latency;
+	struct stages stages;
+	struct slow_log slow;
 
 	/* Serving. */
 	struct value_ref *value_refs_free;

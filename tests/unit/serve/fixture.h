@@ -38,7 +38,8 @@ struct fixture {
 	bool refuse; /* no memory for replies */
 	enum serve_state state;
 	struct watch *watch;
-	unsigned slices; /* calls that the last bytes took */
+	atomic_uint sample_every; /* 1: every key is sampled */
+	unsigned slices;          /* calls that the last bytes took */
 	uint32_t verbosity;
 	uint64_t memory_limit;
 	enum serve_login login;           /* what is said of a login at once */
@@ -178,6 +179,7 @@ fixture_open_auth(size_t memory_mib, bool auth)
 	struct serve_config config = {
 	    .version = "1.6.45-test", .item_max_bytes = 1 << 20, .flush_enabled = true, .auth = auth};
 	struct serve_host host = {.ctx = f,
+	    .sample_every = &f->sample_every,
 	    .stats = fixture_stats,
 	    .verbosity = fixture_verbosity,
 	    .memory_limit = fixture_memory_limit,
@@ -191,6 +193,7 @@ fixture_open_auth(size_t memory_mib, bool auth)
 	assert_non_null(f);
 	assert_non_null(host.watch);
 	f->watch = host.watch;
+	atomic_init(&f->sample_every, 1);
 	store_config_default(&store_config);
 	store_config.memory_bytes = memory_mib << 20;
 	store_config.hugepages = false;

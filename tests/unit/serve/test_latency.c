@@ -98,7 +98,8 @@ pass_of_many_requests_counts_all_with_its_length(void **state)
 	assert_int_equal(latency.counts[LATENCY_TCP][LATENCY_GET][histogram_bucket(5000)], 20);
 	assert_int_equal(latency.counts[LATENCY_TCP][LATENCY_SET][histogram_bucket(5000)], 3);
 	assert_in_range(latency.sums_ns[LATENCY_TCP][LATENCY_GET], 20 * 4999, 20 * 5000);
-	assert_int_equal(latency.requests, 23);
+	assert_int_equal(latency.requests[LATENCY_TCP], 23);
+	assert_int_equal(latency.requests[LATENCY_UDP], 0);
 	assert_int_equal(total(LATENCY_UDP, LATENCY_GET), 0);
 	assert_false(latency.served);
 }
@@ -110,7 +111,7 @@ next_pass_counts_only_what_is_new(void **state)
 	pass(LATENCY_TCP, 2, 0, 100);
 	assert_int_equal(latency.counts[LATENCY_TCP][LATENCY_GET][histogram_bucket(100)], 2);
 	assert_int_equal(total(LATENCY_TCP, LATENCY_GET), 22);
-	assert_int_equal(latency.requests, 2);
+	assert_int_equal(latency.requests[LATENCY_TCP], 2);
 }
 
 static void
@@ -126,7 +127,9 @@ pass_of_both_transports_keeps_them_apart(void **state)
 	assert_int_equal(total(LATENCY_TCP, LATENCY_GET), 4);
 	assert_int_equal(total(LATENCY_UDP, LATENCY_GET), 2);
 	assert_int_equal(total(LATENCY_TCP, LATENCY_DELETE), 1);
-	assert_int_equal(latency.requests, 7);
+	assert_int_equal(latency.requests[LATENCY_TCP], 5);
+	assert_int_equal(latency.requests[LATENCY_UDP], 2);
+	assert_int_equal(latency.ns, 1000);
 }
 
 static void
