@@ -36,7 +36,7 @@ VERSION := $(RELEASE)$(shell git describe --always --dirty --exclude '*' 2>/dev/
 
 # folder -> library; a folder that needs DPDK is listed in DPDK_DIRS.
 LIB_DIRS  := store dataplane/proto dataplane/net dataplane control control/ctl
-DPDK_DIRS := dataplane/net dataplane control tests/sim tests/unit/net tests/unit/serve tests/bench tests/fuzz tests/load
+DPDK_DIRS := dataplane/net dataplane control tests/sim tests/unit/net tests/unit/serve tests/bench tests/fuzz
 lib = $(B)/lib$(subst /,_,$(1)).a
 srcs = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 objs = $(patsubst %.c,$(B)/obj/%.o,$(call srcs,$(1)))
@@ -206,12 +206,6 @@ test-differential: ## CASES=n commands of each grammar, SEED=s, to memcached and
 	@$(SUBMAKE) all
 	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --verbose --timeout 7200 \
 		"$(DIFFERENTIAL_TEST) --cases $(CASES) --seed $(SEED)"
-
-# The load generator, on the appliance's network stack. Not named in `all`: it serves nobody.
-WIRELOAD_OBJS := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/load/*.c))
-$(B)/wireload: $(WIRELOAD_OBJS) $(DATAPLANE_LIBS)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -lnuma -ljansson -lcrypt -lm -lpthread
 
 $(B)/bench/udp_sender: $(B)/obj/tests/bench/udp_sender.o
 	@mkdir -p $(@D)

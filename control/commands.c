@@ -40,6 +40,7 @@ commands_tick(struct commands *commands, uint64_t now_ms)
 	struct dataplane_info info;
 	dataplane_info(commands->dataplane, &info);
 	sample_tick(&commands->window, commands->dataplane, info.workers, now_ms);
+	observed_tick(&commands->observed, commands->dataplane, now_ms);
 }
 
 static const char *

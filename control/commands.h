@@ -12,14 +12,26 @@
 #include <jansson.h>
 
 #include "control/config.h"
+#include "control/observed.h"
 #include "control/sample.h"
 #include "control/usage.h"
 #include "dataplane/dataplane.h"
+
+#define COMMANDS_DUMPS_MAX 8u /* that go on at once; the oldest gives way */
+
+/* A dump of keys between two requests. */
+struct commands_dump {
+	uint64_t number; /* what the client gives back; 0: none */
+	struct store_cursor cursor;
+};
 
 struct commands {
 	const struct config *config; /* the running one */
 	struct dataplane *dataplane;
 	struct sample_window window; /* for figures of the last seconds */
+	struct observed observed;
+	struct commands_dump dumps[COMMANDS_DUMPS_MAX];
+	uint64_t dumps_begun;
 };
 
 /* A request in hand. A handler returns its result (new reference), or NULL with `error` filled in. */

@@ -36,6 +36,18 @@ human_seconds(uint64_t s, char *out, size_t out_bytes)
 		snprintf(out, out_bytes, "%" PRIu64 " d %" PRIu64 " h", s / 86400, s / 3600 % 24);
 }
 
+static void
+human_nanoseconds(double ns, char *out, size_t out_bytes)
+{
+	static const char *const units[] = {"ns", "us", "ms", "s"};
+	unsigned unit = 0;
+	while (ns >= 999.5 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+		ns /= 1000;
+		unit++;
+	}
+	snprintf(out, out_bytes, unit == 0 || ns >= 100 ? "%.0f %s" : "%.1f %s", ns, units[unit]);
+}
+
 /* Three digits are enough in a table; the JSON has all. */
 static void
 human_count(double count, char *out, size_t out_bytes)
@@ -63,6 +75,8 @@ human_integer(const char *name, json_int_t number, bool brief, char *out, size_t
 		human_count((double)number, out, out_bytes);
 	else if (ends_with(name, "_s"))
 		human_seconds((uint64_t)number, out, out_bytes);
+	else if (ends_with(name, "_ns"))
+		human_nanoseconds((double)number, out, out_bytes);
 	else if (ends_with(name, "_us"))
 		snprintf(out, out_bytes, "%" JSON_INTEGER_FORMAT " us", number);
 	else if (ends_with(name, "_mbps"))

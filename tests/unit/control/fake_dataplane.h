@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/observe.h"
 #include "store/store.h"
 
 struct dataplane {
@@ -18,6 +19,15 @@ struct dataplane {
 	struct store_info store;
 	struct dataplane_finding finding;
 	unsigned findings_len;
+	struct observe_latency latencies[2];
+	struct observe_key keys[2]; /* hot and big at once */
+	unsigned keys_len;
+	uint64_t samples;
+	struct observe_slow slow;
+	unsigned slow_len;
+	unsigned items; /* for a dump: "item-0" and so on */
+	unsigned sample_every;
+	uint32_t slow_us;
 	uint64_t scale; /* every counter is its place in the group times this */
 };
 
@@ -148,6 +158,76 @@ void
 store_counters_sum(const struct store *store, struct store_counters *sum)
 {
 	memset(sum, 0, sizeof(*sum));
+}
+
+/* ---- observe.h -------------------------------------------------------------------------------- */
+
+unsigned
+observe_latency(
+    const struct dataplane *dataplane, int worker, struct observe_latency out[OBSERVE_LATENCIES_MAX])
+{
+	memcpy(out, dataplane->latencies, sizeof(dataplane->latencies));
+	out[0].transport = out[1].transport = "tcp";
+	out[0].command = "get";
+	out[1].command = "set";
+	return 2;
+}
+
+void
+observe_stages(const struct dataplane *dataplane, int worker, struct observe_stages *out)
+{
+	*out = (struct observe_stages){.every = 256,
+	    .len = 2,
+	    .passes = 10,
+	    .requests = 20,
+	    .stages = {{"poll", "asks", 300}, {"serve", "answers", 100}}};
+}
+
+unsigned
+observe_hot_keys(const struct dataplane *dataplane, struct observe_key *out, unsigned room, uint64_t *samples)
+{
+	unsigned len = dataplane->keys_len < room ? dataplane->keys_len : room;
+	memcpy(out, dataplane->keys, len * sizeof(*out));
+	*samples = dataplane->samples;
+	return len;
+}
+
+unsigned
+observe_big_keys(const struct dataplane *dataplane, struct observe_key *out, unsigned room)
+{
+	uint64_t samples;
+	return observe_hot_keys(dataplane, out, room, &samples);
+}
+
+int
+observe_items(struct dataplane *dataplane, struct store_cursor *cursor, unsigned budget,
+    bool (*visit)(void *visit_ctx, const struct observe_item *item), void *visit_ctx)
+{
+	for (; cursor->line_ < dataplane->items; cursor->line_++) {
+		char key[32];
+		struct observe_item item = {
+		    .key = (const uint8_t *)key, .value_bytes = 5, .expires_s = STORE_EXPTIME_NEVER};
+		item.key_len = (uint32_t)snprintf(key, sizeof(key), "item-%u", cursor->line_);
+		if (!visit(visit_ctx, &item))
+			return 1;
+	}
+	return 0;
+}
+
+unsigned
+observe_slow(const struct dataplane *dataplane, struct observe_slow *out, unsigned room, uint64_t *slow)
+{
+	*slow = dataplane->slow_len;
+	if (dataplane->slow_len > 0 && room > 0)
+		out[0] = dataplane->slow;
+	return dataplane->slow_len;
+}
+
+void
+observe_configure(struct dataplane *dataplane, unsigned sample_every, uint32_t slow_us)
+{
+	dataplane->sample_every = sample_every;
+	dataplane->slow_us = slow_us;
 }
 
 #endif
