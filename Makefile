@@ -117,6 +117,11 @@ UNIT_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/*/test_*.c))
 unit: $(UNIT_TESTS) ## build and run the unit tests (SAN=1 and TSAN=1 too)
 	scripts/run-tests $(UNIT_TESTS)
 
+.PHONY: test-restart
+KILLS ?= 1000
+test-restart: $(B)/unit/store/test_restart_kill ## kill stores at KILLS=n random moments of their start and stop
+	scripts/run-tests --verbose "$< $(KILLS) $(SEED)"
+
 # Race tests: every tests/race/*.c is a program of threads, meant for TSAN=1. TSan wants the address layout that setarch -R gives.
 RACE_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/race/*.c))
 $(B)/race/%: $(B)/obj/tests/race/%.o $(call lib,dataplane/proto) $(STORE_LIBS)

@@ -1,5 +1,5 @@
 /*
- * Mapping, binding and cutting up a partition's memory. The constants decide how memory is shared out:
+ * Cutting up a partition's memory. The constants decide how memory is shared out:
  *
  *   segment   memory / 2048 within 64 KiB and 2 MiB: small enough that open segments and the grain of
  * eviction cost under 2 % of a small store, large enough that a segment's 64-byte entry and a hugepage fit
@@ -11,9 +11,7 @@
 #include "store/segment.h"
 
 #include <errno.h>
-#include <numaif.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
 #define SEGMENT_SHIFT_MIN  16u
 #define SEGMENT_SHIFT_MAX  21u
@@ -22,7 +20,6 @@
 #define INDEX_PART_SHIFT   6u
 #define INDEX_PART_MAX     2u
 #define DEPTH_MIN_MAX      13u /* directory and tag stay above the bits of group and line */
-#define HUGEPAGE_BYTES     (2u << 20)
 
 static uint32_t
 clamp_u32(uint32_t value, uint32_t least, uint32_t most)
@@ -49,44 +46,10 @@ arena_plan(size_t bytes, struct arena_plan *plan)
 
 	size_t segments = bytes >> plan->segment_shift;
 	size_t directory = sizeof(uint32_t) << plan->depth_max;
-	plan->directory_offset = segments * sizeof(struct segment);
+	plan->directory_offset = ARENA_SUPERBLOCK_BYTES + segments * sizeof(struct segment);
 	size_t segment = (size_t)1 << plan->segment_shift;
 	plan->first_segment = (plan->directory_offset + directory + segment - 1) >> plan->segment_shift;
 	plan->segments_len = (uint32_t)(segments - plan->first_segment);
-}
-
-static void *
-map_anywhere(struct partition *part, size_t bytes, bool hugepages)
-{
-	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	size_t whole = (bytes + HUGEPAGE_BYTES - 1) & ~(size_t)(HUGEPAGE_BYTES - 1);
-	void *base = MAP_FAILED;
-
-	part->mapped_bytes = whole;
-	part->hugepages = false;
-	if (hugepages) {
-		/* Without NORESERVE: the kernel sets the pages aside now, so that no touch later can fail. */
-		base = mmap(
-		    NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-		part->hugepages = base != MAP_FAILED;
-	}
-	if (base == MAP_FAILED) {
-		base = mmap(NULL, whole, PROT_READ | PROT_WRITE, flags, -1, 0);
-		if (base != MAP_FAILED)
-			madvise(base, whole, MADV_HUGEPAGE); /* a wish: normal pages do as well */
-	}
-	return base;
-}
-
-static bool
-bind_to_node(void *base, size_t bytes, int node)
-{
-	unsigned long mask[(STORE_NUMA_NODES_MAX + 63) / 64] = {0};
-
-	if (node < 0 || node >= (int)STORE_NUMA_NODES_MAX)
-		return false;
-	mask[node / 64] = 1ul << (node % 64);
-	return mbind(base, bytes, MPOL_BIND, mask, STORE_NUMA_NODES_MAX + 1, 0) == 0;
 }
 
 static void
@@ -103,22 +66,19 @@ segments_init(struct partition *part)
 }
 
 int
-arena_create(struct partition *part, uint32_t index, size_t bytes, int node, bool hugepages,
-    char error[STORE_ERROR_MAX])
+arena_map(struct partition *part, uint32_t index, const struct memory_wish *wish, char error[STORE_ERROR_MAX])
 {
 	struct arena_plan plan;
+	int rc = memory_map(&part->memory, wish, error);
 
-	arena_plan(bytes, &plan);
-	part->base = map_anywhere(part, bytes, hugepages);
-	if (part->base == MAP_FAILED) {
-		part->base = NULL;
-		snprintf(error, STORE_ERROR_MAX, "cannot map %zu MiB of memory for items", bytes >> 20);
-		return -ENOMEM;
-	}
-	part->bound = bind_to_node(part->base, part->mapped_bytes, node);
-	part->bytes = bytes;
+	if (rc != 0)
+		return rc;
+	arena_plan(wish->bytes, &plan);
+	part->base = part->memory.base;
+	part->node = wish->node;
+	part->bytes = wish->bytes;
 	part->index = index;
-	part->segments = (struct segment *)(void *)part->base;
+	part->segments = (struct segment *)(void *)(part->base + ARENA_SUPERBLOCK_BYTES);
 	part->directory = (_Atomic uint32_t *)(void *)(part->base + plan.directory_offset);
 	part->segments_len = plan.segments_len;
 	part->segment_shift = plan.segment_shift;
@@ -130,18 +90,25 @@ arena_create(struct partition *part, uint32_t index, size_t bytes, int node, boo
 	part->table_shift = plan.table_shift;
 	part->group_mask = (1u << (plan.table_shift - 10)) - 1; /* a group is 16 lines of 64 bytes */
 	part->index_segments_max = plan.segments_len / INDEX_PART_MAX;
-	part->table_segment = SEGMENT_NONE;
-	segments_init(part);
-	if (index_init(part) < 0) {
-		snprintf(error, STORE_ERROR_MAX, "%zu bytes of memory are too few for an index", bytes);
-		return -ENOMEM;
-	}
 	return 0;
 }
 
-void
-arena_destroy(struct partition *part)
+int
+arena_format(struct partition *part, char error[STORE_ERROR_MAX])
 {
-	if (part->base)
-		munmap(part->base, part->mapped_bytes);
+	/* Fresh memory is zero; a file's may hold what is not wanted any more. */
+	if (part->memory.found_bytes)
+		memset(part->base, 0, (size_t)(segment_base(part, 0) - part->base));
+	part->table_segment = SEGMENT_NONE;
+	segments_init(part);
+	if (index_init(part) == 0)
+		return 0;
+	snprintf(error, STORE_ERROR_MAX, "%zu bytes of memory are too few for an index", part->bytes);
+	return -ENOMEM;
+}
+
+void
+arena_unmap(struct partition *part)
+{
+	memory_unmap(&part->memory);
 }

@@ -1,11 +1,13 @@
 /*
- * A partition's memory: one mapping on one NUMA node, cut into segment table, directory and segments
- * (internal.h).
+ * How a partition's memory is cut into superblock, segment table, directory and segments (internal.h).
  */
 #ifndef WIRECACHE_STORE_ARENA_H
 #define WIRECACHE_STORE_ARENA_H
 
 #include "store/internal.h"
+
+/* Room for restart.c at an arena's begin. */
+#define ARENA_SUPERBLOCK_BYTES 4096u
 
 /* Sizes of a partition that follow from its memory. */
 struct arena_plan {
@@ -20,12 +22,11 @@ struct arena_plan {
 
 void arena_plan(size_t bytes, struct arena_plan *plan);
 
-/*
- * Maps and lays out a partition; node -1: anywhere. 0 or -ENOMEM with a sentence in error. Pages are bound,
- * but not touched, except for the index.
- */
-int arena_create(struct partition *part, uint32_t index, size_t bytes, int node, bool hugepages,
-    char error[STORE_ERROR_MAX]);
-void arena_destroy(struct partition *part);
+/* Maps a partition and says where in it everything is; 0 or negative errno with a sentence in error. */
+int arena_map(
+    struct partition *part, uint32_t index, const struct memory_wish *wish, char error[STORE_ERROR_MAX]);
+/* Makes it empty: 0 or -ENOMEM. Touches no more than what lies before the segments, and the index. */
+int arena_format(struct partition *part, char error[STORE_ERROR_MAX]);
+void arena_unmap(struct partition *part);
 
 #endif

@@ -187,7 +187,7 @@ static const char *
 check_partition(struct check *check, const struct partition *part)
 {
 	check->live = calloc(part->segments_len, sizeof(*check->live));
-	check->displaced = calloc(part->mapped_bytes / STORE_LINE_BYTES, sizeof(*check->displaced));
+	check->displaced = calloc(part->memory.mapped_bytes / STORE_LINE_BYTES, sizeof(*check->displaced));
 	const char *broken = "no memory for the check";
 	if (check->live && check->displaced) {
 		broken = index_walk(part, check_line, check);

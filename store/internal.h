@@ -3,11 +3,11 @@
  * this.
  *
  *   arena of a partition, one mapping:
- *   +---------------+-----------+-----------+-----------+-- ... --+-----------+
- *   | segment table | directory | segment 0 | segment 1 |         | segment n |     location = offset / 8, 35
- * bits
- *   +---------------+-----------+-----------+-----------+-- ... --+-----------+
- *   A segment holds items or, carved into tables, the index (index.h).
+ *   +------------+---------------+-----------+-----------+-- ... --+-----------+
+ *   | superblock | segment table | directory | segment 0 |         | segment n |   location = offset / 8, 35 bits
+ *   +------------+---------------+-----------+-----------+-- ... --+-----------+
+ *   A segment holds items or, carved into tables, the index (index.h). The superblock is restart.c's; nothing in
+ *   an arena is an address, so that another process may map it elsewhere.
  *
  * Order of locks: split_lock, then buckets, then partition lock. A thread holds at most one bucket, except
  * that a split holds all buckets of one table. Nothing waits for memory while it holds any of them.
@@ -21,11 +21,11 @@
 
 #include "store/hash.h"
 #include "store/item.h"
+#include "store/memory.h"
 #include "store/store.h"
 
-#define STORE_LINE_BYTES     64u
-#define STORE_NUMA_NODES_MAX 1024u
-#define SEGMENT_NONE         UINT32_MAX
+#define STORE_LINE_BYTES 64u
+#define SEGMENT_NONE     UINT32_MAX
 
 /* Segments that a thread's views are remembered in: a few bursts of requests. */
 #define HELD_MAX   256u
@@ -89,12 +89,11 @@ struct partition {
 	uint32_t table_shift; /* log2 of a table's bytes */
 	uint32_t group_mask;  /* groups in a table - 1 */
 	uint32_t index;       /* in store->partitions */
+	int node;             /* -1: not bound to one */
 	size_t bytes;         /* of memory_bytes */
-	size_t mapped_bytes;
-	bool hugepages;
-	bool bound;
+	struct memory memory;
 
-	/* guarded by lock */
+	/* Guarded by lock. From here to the end plain numbers only: restart.c keeps them as they are. */
 	_Alignas(STORE_LINE_BYTES) _Atomic uint32_t lock;
 	_Atomic uint32_t free_len; /* these four: written under the lock, read by anyone as a hint */
 	_Atomic uint32_t limbo_len;
@@ -174,8 +173,11 @@ struct store {
 	uint32_t base_s; /* one second before creation */
 	uint32_t item_max_bytes;
 	size_t limit_bytes;
+	size_t reserved_bytes; /* what the limit was at creation, and may be at most */
 	bool evict;
 	bool cas;
+	uint8_t hash_key[16];
+	struct restart *restart; /* NULL: memory ends with the store */
 	struct partition *partitions;
 	struct store_thread *threads;
 

@@ -4,6 +4,7 @@
 #include "store/arena.h"
 #include "store/index.h"
 #include "store/life.h"
+#include "store/restart.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -47,6 +48,8 @@ config_check(const struct store_config *config)
 		return "the largest item must be 1 KiB to 1 GiB";
 	if (config->item_max_bytes > config->memory_bytes / parts / ITEM_PART)
 		return "the largest item must be at most a quarter of the memory of a node";
+	if (config->restart_path && strlen(config->restart_path) >= STORE_RESTART_PATH_MAX)
+		return "the path of the files for a restart is too long";
 	return NULL;
 }
 
@@ -78,22 +81,107 @@ static void
 store_configure(struct store *store, const struct store_config *config)
 {
 	hash_keys_init(&store->hash, config->hash_key);
+	memcpy(store->hash_key, config->hash_key, sizeof(store->hash_key));
 	store->base_s = config->now_s ? config->now_s - 1 : 0;
 	store->item_max_bytes = config->item_max_bytes;
-	store->limit_bytes = config->memory_bytes;
+	store->limit_bytes = store->reserved_bytes = config->memory_bytes;
 	store->evict = config->evict;
 	store->cas = config->cas;
 	atomic_store_explicit(&store->epoch, 1, memory_order_relaxed);
 	atomic_store_explicit(&store->sequence, 1, memory_order_relaxed);
 	atomic_store_explicit(&store->flush_at_s, UINT32_MAX, memory_order_relaxed);
+}
+
+static void
+threads_configure(struct store *store, uint32_t now_s)
+{
 	for (uint32_t i = 0; i < store->threads_max; i++) {
 		struct store_thread *thread = &store->threads[i];
 		thread->store = store;
 		thread->id = i;
 		thread->sequence_block = SEQUENCE_BLOCK_MIN;
-		thread->now_s = config->now_s;
-		thread->now_expiry = config->now_s > store->base_s ? config->now_s - store->base_s : 1;
+		thread->now_s = now_s;
+		thread->now_expiry = now_s > store->base_s ? now_s - store->base_s : 1;
 	}
+}
+
+/* The same for each, in whole hugepages, so that together they never take more than the limit. */
+static size_t
+partition_bytes(const struct store_config *config)
+{
+	size_t each = config->memory_bytes / (config->nodes_len ? config->nodes_len : 1);
+	return each & ~(MEMORY_PAGE_BYTES - 1);
+}
+
+static int
+partitions_map(struct store *store, const struct store_config *config, char error[STORE_ERROR_MAX])
+{
+	char path[RESTART_PATH_MAX];
+
+	for (unsigned p = 0; p < store->partitions_len; p++) {
+		struct memory_wish wish = {.bytes = partition_bytes(config),
+		    .node = config->nodes_len ? config->nodes[p] : -1,
+		    .hugepages = config->hugepages,
+		    .path = config->restart_path ? path : NULL};
+		if (wish.path)
+			restart_path(config->restart_path, p, path);
+		int rc = arena_map(&store->partitions[p], p, &wish, error);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+partitions_fill(struct store *store, const struct store_config *config, char error[STORE_ERROR_MAX])
+{
+	if (store->restart && restart_attach(store, config->now_s))
+		return 0;
+	for (unsigned p = 0; p < store->partitions_len; p++) {
+		int rc = arena_format(&store->partitions[p], error);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Files of partitions that are no more would hold memory for nothing. */
+static unsigned
+files_forget(const char *prefix, unsigned first)
+{
+	char path[RESTART_PATH_MAX];
+	unsigned removed = 0;
+
+	for (unsigned p = first; p < STORE_NODES_MAX; p++) {
+		restart_path(prefix, p, path);
+		removed += memory_remove(path);
+	}
+	return removed;
+}
+
+unsigned
+store_restart_forget(const char *prefix)
+{
+	return strlen(prefix) < STORE_RESTART_PATH_MAX ? files_forget(prefix, 0) : 0;
+}
+
+static int
+store_fill(struct store *store, const struct store_config *config, char error[STORE_ERROR_MAX])
+{
+	if (config->restart_path) {
+		store->restart = restart_create(config);
+		if (!store->restart) {
+			snprintf(error, STORE_ERROR_MAX, "out of memory");
+			return -ENOMEM;
+		}
+		files_forget(config->restart_path, store->partitions_len);
+	}
+	int rc = partitions_map(store, config, error);
+	if (rc == 0)
+		rc = partitions_fill(store, config, error);
+	if (rc == 0 && store->restart)
+		store->restart->complete = true;
+	return rc;
 }
 
 int
@@ -113,15 +201,12 @@ store_create(const struct store_config *config, struct store **out, char error[S
 		return -ENOMEM;
 	}
 	store_configure(store, config);
-	for (unsigned p = 0; p < store->partitions_len; p++) {
-		int node = config->nodes_len ? config->nodes[p] : -1;
-		int failed = arena_create(&store->partitions[p], p,
-		    config->memory_bytes / store->partitions_len, node, config->hugepages, error);
-		if (failed) {
-			store_destroy(store);
-			return failed;
-		}
+	int rc = store_fill(store, config, error);
+	if (rc != 0) {
+		store_destroy(store);
+		return rc;
 	}
+	threads_configure(store, config->now_s);
 	*out = store;
 	return 0;
 }
@@ -131,8 +216,11 @@ store_destroy(struct store *store)
 {
 	if (!store)
 		return;
+	if (store->restart)
+		restart_save(store);
 	for (unsigned p = 0; p < store->partitions_len; p++)
-		arena_destroy(&store->partitions[p]);
+		arena_unmap(&store->partitions[p]);
+	free(store->restart);
 	for (uint32_t i = 0; i < store->threads_max; i++)
 		for (unsigned p = 0; p < store->partitions_len; p++) {
 			free(store->threads[i].open[p]);
@@ -150,12 +238,11 @@ store_set_memory_limit(struct store *store, size_t memory_bytes)
 
 	if (memory_bytes < MEMORY_BYTES_MIN || each < PARTITION_BYTES_MIN)
 		return -EINVAL;
-	for (unsigned p = 0; p < store->partitions_len; p++)
-		if (each > store->partitions[p].bytes)
-			return -ENOMEM;
+	if (memory_bytes > store->reserved_bytes)
+		return -ENOMEM;
 	for (unsigned p = 0; p < store->partitions_len; p++) {
 		struct partition *part = &store->partitions[p];
-		size_t segments = each >> part->segment_shift;
+		size_t segments = (each < part->bytes ? each : part->bytes) >> part->segment_shift;
 		/* relaxed: writers see it when they next look for a segment */
 		atomic_store_explicit(
 		    &part->limit_len, (uint32_t)segments - part->first_segment_offset, memory_order_relaxed);
@@ -195,14 +282,16 @@ store_info_get(const struct store *store, struct store_info *info)
 	    .bytes = left(counters.bytes_in, counters.bytes_out),
 	    .partitions = store->partitions_len,
 	    .hugepages = true,
-	    .bound = true};
+	    .bound = true,
+	    .start = store->restart ? store->restart->start : STORE_START_PLAIN,
+	    .start_why = store->restart ? store->restart->why : ""};
 	for (unsigned p = 0; p < store->partitions_len; p++) {
 		const struct partition *part = &store->partitions[p];
 		uint64_t index = atomic_load_explicit(&part->index_segments, memory_order_relaxed);
 		info->index_bytes += index << part->segment_shift;
 		info->segments += part->segments_len;
 		info->segments_free += atomic_load_explicit(&part->free_len, memory_order_relaxed);
-		info->hugepages = info->hugepages && part->hugepages;
-		info->bound = info->bound && part->bound;
+		info->hugepages = info->hugepages && part->memory.hugepages;
+		info->bound = info->bound && part->memory.bound;
 	}
 }

@@ -26,11 +26,12 @@
 struct store;
 struct store_thread;
 
-#define STORE_KEY_MAX       250u
-#define STORE_NODES_MAX     8u
-#define STORE_THREADS_MAX   64u
-#define STORE_ERROR_MAX     256u
-#define STORE_EXPTIME_NEVER 0u
+#define STORE_KEY_MAX          250u
+#define STORE_NODES_MAX        8u
+#define STORE_THREADS_MAX      64u
+#define STORE_ERROR_MAX        512u
+#define STORE_RESTART_PATH_MAX 256u
+#define STORE_EXPTIME_NEVER    0u
 
 struct store_config {
 	size_t memory_bytes; /* everything: index and segments, summed over the nodes; at least 8 MiB */
@@ -45,6 +46,12 @@ struct store_config {
 	bool cas;              /* false: store_view.cas is 0 */
 	uint8_t hash_key[16];  /* secret of the keyed hash; the caller fills it with random bytes */
 	uint32_t now_s;        /* Unix time at creation */
+	/*
+	 * Warm restart: items live in files PATH.items.N in tmpfs or hugetlbfs and are there again for the next store
+	 * with the same path, memory and nodes, if this one ends by store_destroy() with all threads unregistered.
+	 * NULL: they end with the store. The pages are those of the filesystem, whatever `hugepages` says.
+	 */
+	const char *restart_path;
 };
 
 /* Fills in the defaults that README documents; hash_key stays zero. */
@@ -52,12 +59,16 @@ void store_config_default(struct store_config *config);
 
 /*
  * Creates a store; *out is NULL on failure and error holds one sentence for the operator.
- * Returns 0, -EINVAL (a limit of struct store_config broken) or -ENOMEM.
+ * Returns 0, -EINVAL (a limit of struct store_config broken), -ENOMEM, or with a restart_path also -EBUSY (another
+ * process has the files), -ENOSPC (no room there) and what opening a file may fail with.
  */
 int store_create(const struct store_config *config, struct store **out, char error[STORE_ERROR_MAX]);
 
-/* All threads must have been unregistered or be stopped for good. */
+/* All threads must have been unregistered, or be stopped for good: then no items are kept for a restart. */
 void store_destroy(struct store *store);
+
+/* Removes the files of a restart_path that nobody uses, and their items with them; returns how many there were. */
+unsigned store_restart_forget(const char *restart_path);
 
 /* Claims a handle; NULL when threads_max are taken. node: the NUMA node that the thread runs on, -1 unknown. */
 struct store_thread *store_thread_register(struct store *store, int node);
@@ -286,6 +297,13 @@ struct store_counters {
 /* Sums the counters of all threads, those that left included. Any thread may call it. */
 void store_counters_sum(const struct store *store, struct store_counters *sum);
 
+/* How a store began. */
+enum store_start {
+	STORE_START_PLAIN, /* no warm restart asked for */
+	STORE_START_EMPTY, /* nothing that could be kept */
+	STORE_START_WARM,  /* with the items of before */
+};
+
 struct store_info {
 	size_t limit_bytes;   /* as configured or set live */
 	size_t index_bytes;   /* buckets and overflow pool */
@@ -297,6 +315,8 @@ struct store_info {
 	unsigned partitions;
 	bool hugepages; /* every partition lies on hugepages */
 	bool bound;     /* every partition is bound to its node */
+	enum store_start start;
+	const char *start_why; /* what was kept, or why nothing was; lives as long as the store */
 };
 void store_info_get(const struct store *store, struct store_info *info);
 

@@ -6,6 +6,7 @@
 #include "store/evict.h"
 #include "store/fill.h"
 #include "store/flush.h"
+#include "store/restart.h"
 #include "store/segment.h"
 
 #include <stdlib.h>
@@ -43,6 +44,8 @@ store_thread_register(struct store *store, int node)
 		/* acquire pairs with the release in store_thread_unregister() */
 		if (atomic_exchange_explicit(&thread->taken, 1, memory_order_acquire))
 			continue;
+		if (store->restart)
+			restart_begin(store);
 		if (!thread_make_arrays(thread)) {
 			atomic_store_explicit(&thread->taken, 0, memory_order_release);
 			return NULL;
