@@ -145,6 +145,9 @@ commands_port_show(struct commands *commands, struct commands_call *call)
 	return rows;
 }
 
+/* By enum store_start. */
+static const char *const store_starts[] = {"plain", "empty", "warm"};
+
 json_t *
 commands_store_show(struct commands *commands, struct commands_call *call)
 {
@@ -168,6 +171,9 @@ commands_store_show(struct commands *commands, struct commands_call *call)
 	set_count(result, "partitions", store.partitions);
 	json_object_set_new(result, "hugepages", json_boolean(store.hugepages));
 	json_object_set_new(result, "bound_to_nodes", json_boolean(store.bound));
+	json_object_set_new(result, "start", json_string(store_starts[store.start]));
+	if (store.start != STORE_START_PLAIN)
+		json_object_set_new(result, "start_reason", json_string(store.start_why));
 	set_count(result, "get_hits", hits);
 	set_count(result, "get_misses", misses);
 	json_object_set_new(result, "hit_ratio_pct", ratio_json(100 * hits, hits + misses));

@@ -120,6 +120,15 @@ check_item_memory(struct report *report, const struct store_info *store)
 	    store->segments_free, store->segments, store->hugepages ? "hugepages" : "normal pages");
 }
 
+/* A cache that starts empty is slow at first, not unhealthy: said, with the reason. */
+static void
+check_restart(struct report *report, const struct store_info *store)
+{
+	if (store->start != STORE_START_PLAIN)
+		add_check(report, "warm restart", HEALTHY, "%s: %s",
+		    store->start == STORE_START_WARM ? "warm" : "empty", store->start_why);
+}
+
 static void
 check_connections(struct report *report, const struct dataplane_info *info)
 {
@@ -175,6 +184,7 @@ commands_status(struct commands *commands, struct commands_call *call)
 	check_ports(&report, commands->dataplane, &info);
 	check_packet_memory(&report, commands->dataplane, &info);
 	check_item_memory(&report, &store);
+	check_restart(&report, &store);
 	check_connections(&report, &info);
 	check_findings(&report, commands->dataplane, notes);
 	call->exit_code = report.health == HEALTHY ? WIRE_OK : WIRE_UNHEALTHY;

@@ -74,6 +74,10 @@ summary_print(FILE *out, const struct config *config, struct dataplane *dataplan
 	fprintf(out, "%s for items on %s%s, packets on %s\n", limit,
 	    store.hugepages ? "hugepages" : "normal pages", store.bound ? " bound to their node" : "",
 	    info.eal_hugepages ? "hugepages" : "normal pages");
+	if (store.start != STORE_START_PLAIN) {
+		print_label(out, "restart");
+		fprintf(out, "%s: %s\n", store.start == STORE_START_WARM ? "warm" : "empty", store.start_why);
+	}
 	print_label(out, "control");
 	fprintf(out, "%s\nready\n", config->control_socket);
 	fflush(out);

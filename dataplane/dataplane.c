@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 #include <rte_launch.h>
@@ -66,35 +65,6 @@ pools_create(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 		}
 	}
 	return 0;
-}
-
-static int
-store_open(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
-{
-	struct store_config *config = &dataplane->config.store;
-	char why[STORE_ERROR_MAX];
-	struct store_info info;
-	int rc;
-
-	if (getrandom(config->hash_key, sizeof(config->hash_key), 0) != sizeof(config->hash_key))
-		return -EIO;
-	config->now_s = dataplane->shared.start_unix_s;
-	config->hugepages = dataplane->config.hugepages != DATAPLANE_HUGEPAGES_OFF;
-	config->threads_max = RTE_MAX(config->threads_max, dataplane->workers_len);
-	rc = store_create(config, &dataplane->store, why);
-	if (rc != 0) {
-		snprintf(error, DATAPLANE_ERROR_MAX, "%s", why);
-		return rc;
-	}
-	store_info_get(dataplane->store, &info);
-	if (dataplane->config.hugepages != DATAPLANE_HUGEPAGES_ON || info.hugepages)
-		return 0;
-	snprintf(error, DATAPLANE_ERROR_MAX,
-	    "memory.hugepages is on, but there are not enough free hugepages for the cache: it needs %zu MB "
-	    "of them "
-	    "beside those for packets (scripts/hugepages)",
-	    info.limit_bytes >> 20);
-	return -ENOMEM;
 }
 
 /* ---- ports ------------------------------------------------------------------------------------ */
@@ -258,7 +228,7 @@ start_steps(struct dataplane *dataplane, const char *program, char error[DATAPLA
 	shared->start_unix_s = (uint32_t)time(NULL);
 	rc = ports_find(dataplane, error);
 	if (rc == 0)
-		rc = store_open(dataplane, error);
+		rc = items_open(dataplane, error);
 	if (rc == 0)
 		rc = workers_create(dataplane, error);
 	if (rc == 0)

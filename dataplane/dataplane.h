@@ -71,7 +71,9 @@ struct dataplane_config {
 	uint32_t rto_min_us, keepalive_idle_us;
 	uint32_t receive_buffer_bytes, send_buffer_bytes;
 
-	struct store_config store; /* hash_key and now_s are filled in by dataplane_start() */
+	struct store_config store; /* hash_key, now_s and restart_path are filled in by dataplane_start() */
+	bool warm_restart;         /* items outlive the process, in files named after file_prefix */
+	char restart_dir[DATAPLANE_DEVICE_MAX]; /* of those files; empty: chosen */
 	bool flush_enabled;
 	bool watch_enabled;
 	bool shutdown_enabled;

@@ -104,9 +104,8 @@ hugepages_free_bytes(void)
 	return bytes;
 }
 
-/* Where the first hugetlbfs is mounted; false if nowhere. */
-static bool
-hugetlbfs_find(char dir[DATAPLANE_DEVICE_MAX])
+bool
+eal_hugetlbfs(char dir[DATAPLANE_DEVICE_MAX])
 {
 	FILE *mounts = setmntent("/proc/mounts", "re");
 	struct mntent *entry;
@@ -141,7 +140,7 @@ hugepages_choose(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 	char who[2 * DATAPLANE_NAME_MAX + 64] = "memory.hugepages is on";
 
 	char mount[DATAPLANE_DEVICE_MAX];
-	bool mounted = hugetlbfs_find(mount);
+	bool mounted = eal_hugetlbfs(mount);
 
 	dataplane->eal_hugepages = mounted && have >= need && wanted != DATAPLANE_HUGEPAGES_OFF;
 	if (dataplane->eal_hugepages || (!pci && wanted != DATAPLANE_HUGEPAGES_ON))
@@ -265,7 +264,7 @@ hugepage_files_remove(const char *prefix)
 	char mount[DATAPLANE_DEVICE_MAX], pattern[2 * DATAPLANE_DEVICE_MAX];
 	glob_t found;
 
-	if (!hugetlbfs_find(mount))
+	if (!eal_hugetlbfs(mount))
 		return;
 	snprintf(pattern, sizeof(pattern), "%s/%smap_*", mount, prefix);
 	if (glob(pattern, 0, NULL, &found) != 0)

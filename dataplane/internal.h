@@ -1,6 +1,6 @@
 /*
- * struct dataplane, for the files that make it up: dataplane.c (start and stop), eal.c (EAL arguments),
- * info.c (snapshots for the control plane) and admin.c (stats on the wire).
+ * struct dataplane, for the files that make it up: dataplane.c (start and stop), eal.c (EAL arguments), items.c (the
+ * store), info.c (snapshots for the control plane) and admin.c (stats on the wire).
  */
 #ifndef WIRECACHE_DATAPLANE_INTERNAL_H
 #define WIRECACHE_DATAPLANE_INTERNAL_H
@@ -56,6 +56,12 @@ void eal_stop(struct dataplane *dataplane);
 
 /* Sums over all workers, since the start. Any thread. */
 void figures_sum(const struct dataplane *dataplane, struct figures_counters *sum);
+
+/* Where the first hugetlbfs is mounted; false if nowhere. */
+bool eal_hugetlbfs(char dir[DATAPLANE_DEVICE_MAX]);
+
+/* Creates the store, with the items of before where they are to be kept: items.c. */
+int items_open(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX]);
 
 /* mbufs of one worker's pool. */
 unsigned dataplane_mbufs(const struct dataplane_config *config);
