@@ -51,7 +51,7 @@ endif
 .PHONY: all deps run test unit sim smoke lint format bench docs clean help libs
 .SECONDARY:
 
-all: $(B)/wirecached $(B)/wirectl ## build both binaries
+all: $(B)/wirecached $(B)/wirectl $(B)/wireload ## build the binaries
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,14 @@ $(B)/wirecached: $(B)/obj/control/main.o $(call lib,control) $(DATAPLANE_LIBS)
 $(B)/wirectl: $(B)/obj/control/ctl/main.o $(call lib,control/ctl)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) -o $@ $^ -ljansson
+
+# The load generator: a library beside its main.c, so that its unit tests link it.
+$(eval $(call LIB_RULE,tests/load))
+LOAD_LIBS := $(call lib,tests/load)
+LOAD_LD = -linih -ljansson -lpthread -lm
+$(B)/wireload: $(B)/obj/tests/load/main.o $(LOAD_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ $(LOAD_LD)
 
 # Unit tests: tests/unit/<area>/test_*.c, each a program that speaks TAP (cmocka). What it links:
 UNIT_LIBS_store := $(STORE_LIBS)

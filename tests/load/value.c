@@ -1,0 +1,125 @@
+/*
+ * Writes and judges values, see value.h. The series is an addition a word, which the compiler turns into vectors: a
+ * kilobyte costs some 40 cycles.
+ */
+#include "tests/load/value.h"
+
+#include <string.h>
+
+#define SERIES_STEP 0x9e3779b97f4a7c15ull
+#define WORD_BYTES  8u
+
+/* Word 0: version and check, or what a short value has instead. */
+static inline uint64_t
+first_word(uint64_t key_hash, uint32_t version, uint32_t total)
+{
+	if (total < VALUE_VERSIONED_BYTES)
+		return load_mix(key_hash ^ total);
+	uint64_t check = load_mix(key_hash ^ ((uint64_t)version << 32 | total));
+	return version | check >> 32 << 32;
+}
+
+static inline uint64_t
+series_start(uint64_t key_hash, uint32_t version)
+{
+	return key_hash ^ (version * 0xd6e8feb86659fd93ull);
+}
+
+static inline uint64_t
+word_at(uint64_t key_hash, uint32_t version, uint32_t total, uint32_t index)
+{
+	if (index == 0)
+		return first_word(key_hash, version, total);
+	return index == 1 ? key_hash : series_start(key_hash, version) + index * SERIES_STEP;
+}
+
+/* Bytes of one word from offset on, as many as there are in it and wanted. Returns how many. */
+static uint32_t
+word_bytes(uint8_t *out, uint64_t word, uint32_t offset, uint32_t bytes)
+{
+	uint32_t skip = offset % WORD_BYTES, len = WORD_BYTES - skip;
+
+	if (len > bytes)
+		len = bytes;
+	memcpy(out, (const uint8_t *)&word + skip, len);
+	return len;
+}
+
+void
+value_write(
+    uint8_t *out, uint64_t key_hash, uint32_t version, uint32_t total, uint32_t offset, uint32_t bytes)
+{
+	while (bytes > 0 && (offset < VALUE_HEAD_BYTES || offset % WORD_BYTES != 0)) {
+		uint32_t len =
+		    word_bytes(out, word_at(key_hash, version, total, offset / WORD_BYTES), offset, bytes);
+		out += len, offset += len, bytes -= len;
+	}
+	uint64_t start = series_start(key_hash, version);
+	uint32_t index = offset / WORD_BYTES, words = bytes / WORD_BYTES;
+	for (uint32_t i = 0; i < words; i++) {
+		uint64_t word = start + (index + i) * SERIES_STEP;
+		memcpy(out + i * WORD_BYTES, &word, WORD_BYTES);
+	}
+	if (bytes % WORD_BYTES != 0)
+		word_bytes(
+		    out + words * WORD_BYTES, start + (index + words) * SERIES_STEP, 0, bytes % WORD_BYTES);
+}
+
+/* True when the stretch is what value_write() would write, beyond the head and from a word's begin on. */
+static bool
+series_equals(const uint8_t *data, uint64_t start, uint32_t index, uint32_t bytes)
+{
+	uint32_t words = bytes / WORD_BYTES, rest = bytes % WORD_BYTES;
+	uint64_t differences = 0, word, tail = start + (index + words) * SERIES_STEP;
+
+	for (uint32_t i = 0; i < words; i++) {
+		memcpy(&word, data + i * WORD_BYTES, WORD_BYTES);
+		differences |= word ^ (start + (index + i) * SERIES_STEP);
+	}
+	return differences == 0 && memcmp(data + words * WORD_BYTES, &tail, rest) == 0;
+}
+
+/* What came of word 0; judged when it is complete. Returns the bytes taken. */
+static uint32_t
+feed_first(struct value_check *check, const uint8_t *data, uint32_t bytes)
+{
+	uint32_t room = (check->total < WORD_BYTES ? check->total : WORD_BYTES) - check->done;
+	uint32_t len = bytes < room ? bytes : room;
+
+	memcpy((uint8_t *)&check->first + check->done, data, len);
+	if (len == room) {
+		uint64_t expected = first_word(check->key_hash, (uint32_t)check->first, check->total);
+		uint32_t compared = check->total < WORD_BYTES ? check->total : WORD_BYTES;
+		check->right &= memcmp(&expected, &check->first, compared) == 0;
+	}
+	return len;
+}
+
+void
+value_check_feed(struct value_check *check, const uint8_t *data, uint32_t bytes, uint32_t compare_bytes)
+{
+	uint32_t end = check->done + bytes;
+
+	if (compare_bytes == 0) {
+		check->done = end;
+		return;
+	}
+	if (check->done < WORD_BYTES && bytes > 0) {
+		uint32_t len = feed_first(check, data, bytes);
+		data += len, check->done += len, bytes -= len;
+	}
+	uint32_t version = (uint32_t)check->first;
+	if (check->done + bytes > compare_bytes)
+		bytes = compare_bytes > check->done ? compare_bytes - check->done : 0;
+	while (bytes > 0 && (check->done < VALUE_HEAD_BYTES || check->done % WORD_BYTES != 0)) {
+		uint8_t expected[WORD_BYTES];
+		uint64_t word = word_at(check->key_hash, version, check->total, check->done / WORD_BYTES);
+		uint32_t len = word_bytes(expected, word, check->done, bytes);
+		check->right &= memcmp(expected, data, len) == 0;
+		data += len, check->done += len, bytes -= len;
+	}
+	if (bytes > 0)
+		check->right &= series_equals(
+		    data, series_start(check->key_hash, version), check->done / WORD_BYTES, bytes);
+	check->done = end;
+}
