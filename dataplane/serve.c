@@ -93,14 +93,20 @@ serve_copy_chunks(const struct serve *serve, const struct store_view *view, uint
 	return to + at;
 }
 
+/* The first four bytes of a request, as a little-endian load sees them. */
+#define WORD_GET  0x20746567u /* "get " */
+#define WORD_SET  0x20746573u /* "set " */
+#define WORD_GETS 0x73746567u /* "gets" */
+
 /* ---- staging ---------------------------------------------------------------------------------- */
 
-static void
-peek_key(struct serve *serve, const uint8_t *bytes, uint32_t len)
+static inline void
+peek_key(struct serve *serve, const uint8_t *bytes, uint32_t len, const uint8_t *next)
 {
 	struct serve_peeked_key *peeked = &serve->peeks[serve->peeks_len++];
 
 	peeked->bytes = bytes;
+	peeked->next = next;
 	peeked->len = len;
 	peeked->hash = store_hash(serve->store, bytes, len);
 	store_prefetch_bucket(serve->store, peeked->hash);
@@ -130,7 +136,7 @@ peek_binary(struct serve *serve, const uint8_t *bytes, uint32_t len)
 
 	do {
 		if (proto_peek_binary(bytes + at, (uint32_t)(len - at), &key, &key_len, &next))
-			peek_key(serve, key, key_len);
+			peek_key(serve, key, key_len, NULL);
 		at += next;
 	} while (next != 0 && at < len && serve->peeks_len < SERVE_PEEKS_MAX);
 }
@@ -143,14 +149,15 @@ serve_peek(struct serve *serve, const uint8_t *bytes, uint32_t len)
 	peeks_begin(serve);
 	/* Pipelined gets lie one behind the other, so walk on while it is easy. */
 	while (serve->peeks_len < SERVE_PEEKS_MAX && end - at >= 6) {
-		bool set = memcmp(at, "set ", 4) == 0;
+		uint32_t word;
 
-		if (!set && memcmp(at, "get ", 4) != 0 && memcmp(at, "gets", 4) != 0) {
+		memcpy(&word, at, sizeof(word));
+		if (word != WORD_GET && word != WORD_SET && word != WORD_GETS) {
 			if (*at == PROTO_BINARY_MAGIC)
 				peek_binary(serve, at, (uint32_t)(end - at));
 			return;
 		}
-		key = at + 4 + (at[4] == ' ');
+		key = at + 4 + (word == WORD_GETS);
 		key_end = proto_scan_token(key, end);
 		if (key_end == end || key_end == key || key_end - key > PROTO_KEY_MAX + 1)
 			return;
@@ -158,8 +165,9 @@ serve_peek(struct serve *serve, const uint8_t *bytes, uint32_t len)
 		key_end -= *key_end == '\n' && key_end[-1] == '\r';
 		if (key_end == key)
 			return;
-		peek_key(serve, key, (uint32_t)(key_end - key));
-		if (set || at[-1] != '\n')
+		peek_key(serve, key, (uint32_t)(key_end - key),
+		    word == WORD_GET && at[-1] == '\n' && key_end - key <= PROTO_KEY_MAX ? at : NULL);
+		if (word == WORD_SET || at[-1] != '\n')
 			return;
 	}
 }
@@ -187,13 +195,18 @@ serve_datagram(
 	*consumed = 0;
 	if (len == 0 || serve->config.auth)
 		return false;
+	/* A plain get needs no session. */
+	call.room = INT64_MAX / 2;
+	if (serve_get_fast(&call)) {
+		*consumed = (uint32_t)(call.at - bytes);
+		return !call.broken;
+	}
 	serve_session_init(&session, serve);
 	session.phase = bytes[0] == PROTO_BINARY_MAGIC ? SERVE_PHASE_BINARY : SERVE_PHASE_LINE;
 	/* One message is one reply: there is nothing to wait for, the sink drops what grows too large. */
 	do {
 		call.room = INT64_MAX / 2;
-		if (session.phase != SERVE_PHASE_LINE || session.line != NULL || !serve_get_fast(&call))
-			state = serve_session_step(&call);
+		state = serve_session_step(&call);
 	} while (state == SERVE_GO_ON && !call.broken && call.at < call.end && serve_session_busy(&session));
 	*consumed = (uint32_t)(call.at - bytes);
 	if (serve_session_busy(&session))

@@ -61,13 +61,11 @@ put_hit(struct serve_call *call, const struct store_key *key, const struct store
 		put_large_hit(call, key, view, with_cas, tail, tail_len);
 }
 
-bool
-serve_get_fast(struct serve_call *call)
+/* Reads `get <key>\r\n` that no peek saw. */
+static bool
+scan_get(struct serve_call *call, struct store_key *key)
 {
-	struct serve *serve = call->serve;
 	const uint8_t *bytes = call->at + 4, *end;
-	struct store_view view;
-	struct store_key key;
 	uint32_t len;
 
 	if (call->end - call->at < 6 || memcmp(call->at, "get ", 4) != 0)
@@ -80,7 +78,28 @@ serve_get_fast(struct serve_call *call)
 	if (len - 1 >= PROTO_KEY_MAX)
 		return false;
 	call->at = end + 1;
-	key = serve_key(serve, bytes, len);
+	*key = serve_key(call->serve, bytes, len);
+	return true;
+}
+
+bool
+serve_get_fast(struct serve_call *call)
+{
+	struct serve *serve = call->serve;
+	const struct serve_peeked_key *peeked = &serve->peeks[serve->peek_at];
+	struct store_view view;
+	struct store_key key;
+
+	/* What this burst's peek found to be a get at this place needs no second look. */
+	if (serve->peek_at < serve->peeks_len && peeked->bytes == call->at + 4 && peeked->next != NULL &&
+	    peeked->next <= call->end) {
+		key = (struct store_key){.bytes = peeked->bytes, .len = peeked->len, .hash = peeked->hash};
+		call->at = peeked->next;
+		serve->peek_at++;
+		serve->counters.peek_hits++;
+	} else if (!scan_get(call, &key)) {
+		return false;
+	}
 	serve->counters.cmd_get++;
 	if (store_get(serve->thread, &key, &view) == STORE_OK) {
 		serve->counters.get_hits++;

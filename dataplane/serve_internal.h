@@ -19,6 +19,7 @@
 #ifndef WIRECACHE_SERVE_INTERNAL_H
 #define WIRECACHE_SERVE_INTERNAL_H
 
+#include "dataplane/proto/copy.h"
 #include "dataplane/proto/request.h"
 #include "dataplane/serve.h"
 #include "dataplane/watch.h"
@@ -35,6 +36,7 @@
 
 struct serve_peeked_key {
 	const uint8_t *bytes;
+	const uint8_t *next; /* behind the line of a get with this key alone; NULL for any other request */
 	uint64_t hash;
 	uint32_t len;
 };
@@ -215,7 +217,7 @@ serve_copy_value(const struct serve *serve, const struct store_view *view, uint8
 {
 	if (__builtin_expect(view->value == NULL, 0))
 		return serve_copy_chunks(serve, view, to);
-	memcpy(to, view->value, view->value_bytes);
+	proto_copy(to, view->value, view->value_bytes);
 	return to + view->value_bytes;
 }
 

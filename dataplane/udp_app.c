@@ -2,8 +2,12 @@
  * Serving over UDP: the frame header, one message a request, replies of several datagrams.
  *
  * A burst is served in stages: all requests are peeked at (hash, prefetch the bucket), then the items are
- * prefetched, then each is answered. A reply is built in packet memory of its own, as many datagrams as it
- * takes; their headers can be finished only at the end, when the total is known.
+ * prefetched, then each is answered, then all replies get their headers and leave. The last stage reads back what the
+ * one before wrote, for checksums: by then the stores have reached the cache, and the loads wait for none.
+ *
+ * The first datagram of a reply is built in the request's own packet, behind the request, where the packet is ours
+ * alone and has room: nothing is allocated or freed for a small reply. More datagrams come from the pool; their headers
+ * can be finished only at the end, when the total is known.
  */
 #include "dataplane/worker.h"
 
@@ -18,10 +22,24 @@
  */
 #define REPLY_DATAGRAMS_MAX 1024u
 
+/* Datagrams of a burst that are complete but for the headers below the frame's. */
+#define OUT_MAX 64u
+
+struct udp_out {
+	struct rte_mbuf *m;
+	const struct net_flow *flow;
+};
+
+#define REPLY_HEADROOM 72u /* UDP, IPv6, a VLAN tag and Ethernet are 66 */
+
 struct udp_sink {
 	struct serve_sink base;
 	struct worker *worker;
 	const struct net_flow *flow;
+	struct rte_mbuf *reusable; /* the request's packet while it may take the reply, else NULL */
+	bool reused;               /* it did */
+	unsigned out_len;
+	struct udp_out out[OUT_MAX];
 	struct proto_udp_frame frame; /* of the request; then of each datagram of the reply */
 	uint16_t sent_len;            /* datagrams of earlier replies to the same request datagram */
 	uint16_t datagrams_len;
@@ -35,21 +53,41 @@ struct udp_sink {
 
 /* ---- the sink --------------------------------------------------------------------------------- */
 
+/* Where a reply begins behind a request: headers of any kind fit before it, and it starts a cache line. */
+static inline uint32_t
+reply_offset(const struct rte_mbuf *m)
+{
+	return RTE_ALIGN_CEIL(m->data_off + m->data_len + REPLY_HEADROOM, RTE_CACHE_LINE_SIZE);
+}
+
+static inline bool
+packet_takes_reply(const struct worker *worker, const struct rte_mbuf *m)
+{
+	return m->nb_segs == 1 && m->pool == worker->pool && RTE_MBUF_DIRECT(m) &&
+	       rte_mbuf_refcnt_read(m) == 1 && reply_offset(m) + PROTO_UDP_DATAGRAM_MAX <= m->buf_len;
+}
+
 static bool
 datagram_add(struct udp_sink *sink)
 {
-	struct rte_mbuf *m;
+	struct rte_mbuf *m = sink->reusable;
 
-	if (sink->failed)
-		return false;
-	m = sink->sent_len + sink->datagrams_len < (int)REPLY_DATAGRAMS_MAX
-	        ? rte_pktmbuf_alloc(sink->worker->pool)
-	        : NULL;
-	if (unlikely(!m)) {
-		sink->failed = true;
-		return false;
+	if (likely(m != NULL)) {
+		sink->reusable = NULL;
+		sink->reused = true;
+		m->data_off = (uint16_t)reply_offset(m);
+	} else {
+		if (sink->failed)
+			return false;
+		m = sink->sent_len + sink->datagrams_len < (int)REPLY_DATAGRAMS_MAX
+		        ? rte_pktmbuf_alloc(sink->worker->pool)
+		        : NULL;
+		if (unlikely(!m)) {
+			sink->failed = true;
+			return false;
+		}
+		m->data_off = NET_HEADROOM;
 	}
-	m->data_off = NET_HEADROOM;
 	m->data_len = PROTO_UDP_HEADER_BYTES;
 	sink->datagrams[sink->datagrams_len++] = m;
 	sink->last_used = 0;
@@ -155,26 +193,39 @@ udp_sink_destroy(struct udp_sink *sink)
 /* ---- requests --------------------------------------------------------------------------------- */
 
 static void
-reply_send(struct udp_sink *sink)
+out_flush(struct udp_sink *sink)
 {
-	struct worker *worker = sink->worker;
+	for (unsigned i = 0; i < sink->out_len; i++)
+		net_udp_output(sink->worker->net, sink->out[i].flow, sink->out[i].m);
+	sink->out_len = 0;
+}
+
+static inline void
+datagram_finish(struct udp_sink *sink, struct rte_mbuf *m)
+{
+	proto_udp_write(rte_pktmbuf_mtod(m, uint8_t *), &sink->frame);
+	m->pkt_len = m->data_len;
+	sink->worker->counters.bytes_written += m->data_len;
+	if (unlikely(sink->out_len == OUT_MAX))
+		out_flush(sink);
+	sink->out[sink->out_len++] = (struct udp_out){.m = m, .flow = sink->flow};
+}
+
+static void
+reply_finish(struct udp_sink *sink)
+{
 	uint16_t total = sink->datagrams_len;
 
 	if (unlikely(sink->failed)) {
-		worker->counters.udp_reply_dropped++;
+		sink->worker->counters.udp_reply_dropped++;
 		rte_pktmbuf_free_bulk(sink->datagrams, total);
 		return;
 	}
 	sink->frame.total = total;
 	sink->sent_len += total;
 	for (uint16_t i = 0; i < total; i++) {
-		struct rte_mbuf *m = sink->datagrams[i];
-
 		sink->frame.sequence = i;
-		proto_udp_write(rte_pktmbuf_mtod(m, uint8_t *), &sink->frame);
-		m->pkt_len = m->data_len;
-		worker->counters.bytes_written += m->data_len;
-		net_udp_output(worker->net, sink->flow, m);
+		datagram_finish(sink, sink->datagrams[i]);
 	}
 }
 
@@ -203,6 +254,7 @@ serve_one(struct udp_sink *sink, const struct net_udp_rx *rx)
 	}
 	worker->counters.bytes_read += len;
 	sink->flow = &rx->flow;
+	sink->reusable = packet_takes_reply(worker, rx->m) ? rx->m : NULL;
 	bytes += PROTO_UDP_HEADER_BYTES;
 	len -= PROTO_UDP_HEADER_BYTES;
 	sink->sent_len = 0;
@@ -214,9 +266,13 @@ serve_one(struct udp_sink *sink, const struct net_udp_rx *rx)
 		more = serve_datagram(worker->serve, bytes, len, &sink->base, &used);
 		worker->counters.udp_messages += more;
 		worker->counters.udp_incomplete += !more && !sink->failed && sink->datagrams_len == 0;
-		reply_send(sink); /* also what a request that ends the datagram was answered: binary errors */
 		bytes += used;
 		len -= used;
+		/* The packet may leave with the reply while commands in it still wait to be read. */
+		if (unlikely(more && len && sink->reused))
+			bytes = memmove(sink->request, bytes, len);
+		reply_finish(
+		    sink); /* also what a request that ends the datagram was answered: binary errors */
 	} while (more && len);
 }
 
@@ -225,6 +281,7 @@ udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n)
 {
 	struct worker *worker = ctx;
 	enum stage before = stage_begin(&worker->stages, STAGE_SERVE);
+	struct udp_sink *sink = worker->udp_sink;
 
 	for (unsigned i = 0; i < n; i++) {
 		const struct rte_mbuf *m = rx[i].m;
@@ -236,9 +293,12 @@ udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n)
 	}
 	serve_peeked(worker->serve);
 	latency_serve(&worker->latency, serve_counters(worker->serve), LATENCY_UDP);
-	for (unsigned i = 0; i < n; i++)
-		serve_one(worker->udp_sink, &rx[i]);
-	for (unsigned i = 0; i < n; i++)
-		rte_pktmbuf_free(rx[i].m);
+	for (unsigned i = 0; i < n; i++) {
+		sink->reused = false;
+		serve_one(sink, &rx[i]);
+		if (!sink->reused)
+			rte_pktmbuf_free(rx[i].m);
+	}
+	out_flush(sink);
 	stage_begin(&worker->stages, before);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "dataplane/proto/copy.h"
 #include "dataplane/proto/digits.h"
 
 enum proto_reply {
@@ -40,7 +41,7 @@ proto_put_value_head(uint8_t *to, const uint8_t *key, uint32_t key_len, uint32_t
     uint32_t value_bytes, const uint64_t *cas)
 {
 	memcpy(to, "VALUE ", 6);
-	memcpy(to + 6, key, key_len);
+	proto_copy(to + 6, key, key_len);
 	to += 6 + key_len;
 	*to++ = ' ';
 	to = proto_put_u32(to, client_flags);

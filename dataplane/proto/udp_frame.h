@@ -29,9 +29,12 @@ proto_udp_read(const uint8_t *datagram, uint32_t len, struct proto_udp_frame *fr
 {
 	if (len <= PROTO_UDP_HEADER_BYTES)
 		return false;
-	frame->request_id = (uint16_t)(datagram[0] << 8 | datagram[1]);
-	frame->sequence = (uint16_t)(datagram[2] << 8 | datagram[3]);
-	frame->total = (uint16_t)(datagram[4] << 8 | datagram[5]);
+	uint64_t header;
+	memcpy(&header, datagram, sizeof(header));
+	header = __builtin_bswap64(header);
+	frame->request_id = (uint16_t)(header >> 48);
+	frame->sequence = (uint16_t)(header >> 32);
+	frame->total = (uint16_t)(header >> 16);
 	return frame->total == 1;
 }
 
@@ -39,11 +42,12 @@ proto_udp_read(const uint8_t *datagram, uint32_t len, struct proto_udp_frame *fr
 static inline void
 proto_udp_write(uint8_t *datagram, const struct proto_udp_frame *frame)
 {
-	const uint8_t header[PROTO_UDP_HEADER_BYTES] = {(uint8_t)(frame->request_id >> 8),
-	    (uint8_t)frame->request_id, (uint8_t)(frame->sequence >> 8), (uint8_t)frame->sequence,
-	    (uint8_t)(frame->total >> 8), (uint8_t)frame->total, 0, 0};
+	/* One store, so that a checksum's loads of the same bytes need not wait. */
+	const uint64_t header =
+	    __builtin_bswap64((uint64_t)frame->request_id << 48 | (uint64_t)frame->sequence << 32 |
+	                      (uint64_t)frame->total << 16);
 
-	memcpy(datagram, header, sizeof(header));
+	memcpy(datagram, &header, sizeof(header));
 }
 
 /* Datagrams that a reply of `bytes` takes; 0: more than the header can count, the reply is to be dropped. */

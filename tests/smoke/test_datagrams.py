@@ -54,6 +54,20 @@ def set_and_get_in_datagrams_are_answered(target):
 
 
 @test
+def every_command_of_a_datagram_is_answered_in_order(target):
+    """More replies than a burst has packets, and the packet that brought the commands leaves with the first."""
+    with target.connect() as stream, udp_socket() as sock:
+        for i in range(80):
+            store(stream, b"c%02d" % i, b"%02d" % i * (1 + 20 * (i % 7)))
+        sock.send(FRAME.pack(3, 0, 1, 0) + b"".join(b"get c%02d\r\n" % i for i in range(80)))
+        for i in range(80):
+            assert receive(sock, 3) == fetched(b"c%02d" % i, b"%02d" % i * (1 + 20 * (i % 7)))
+        sock.send(FRAME.pack(4, 0, 1, 0) + b"get c01\r\nset c01 0 0 3\r\nnew\r\nget c01\r\nget none\r\n")
+        assert receive(sock, 4) == fetched(b"c01", b"01" * 21)
+        assert [receive(sock, 4) for _ in range(3)] == [b"STORED\r\n", fetched(b"c01", b"new"), b"END\r\n"]
+
+
+@test
 def large_value_arrives_in_many_datagrams(target):
     value = bytes(range(256)) * 254
     with target.connect() as stream, udp_socket() as sock:
