@@ -36,7 +36,7 @@ VERSION := $(RELEASE)$(shell git describe --always --dirty --exclude '*' 2>/dev/
 
 # folder -> library; a folder that needs DPDK is listed in DPDK_DIRS.
 LIB_DIRS  := store dataplane/proto dataplane/net dataplane control control/ctl
-DPDK_DIRS := dataplane/net dataplane control tests/sim tests/unit/net tests/unit/serve tests/bench tests/fuzz
+DPDK_DIRS := dataplane/net dataplane control tests/sim tests/unit/net tests/unit/serve tests/bench tests/fuzz tests/load
 lib = $(B)/lib$(subst /,_,$(1)).a
 srcs = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 objs = $(patsubst %.c,$(B)/obj/%.o,$(call srcs,$(1)))
@@ -91,11 +91,12 @@ $(B)/wirectl: $(B)/obj/control/ctl/main.o $(call lib,control/ctl)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) -o $@ $^ -ljansson
 
-# The load generator: a library beside its main.c, so that its unit tests link it.
+# The load generator: a library beside its main.c, so that its unit tests link it; its DPDK backend is the appliance's
+# ports and network stack from the other end.
 $(eval $(call LIB_RULE,tests/load))
 LOAD_LIBS := $(call lib,tests/load)
-LOAD_LD = -linih -ljansson -lpthread -lm
-$(B)/wireload: $(B)/obj/tests/load/main.o $(LOAD_LIBS)
+LOAD_LD = $(DPDK_LIBS) -linih -ljansson -lnuma -lcrypt -lpthread -lm
+$(B)/wireload: $(B)/obj/tests/load/main.o $(LOAD_LIBS) $(DATAPLANE_LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) -o $@ $^ $(LOAD_LD)
 

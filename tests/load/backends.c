@@ -6,5 +6,6 @@
 
 const struct load_backend_ops *const load_backends[] = {
     &load_backend_kernel,
+    &load_backend_dpdk,
     NULL,
 };
