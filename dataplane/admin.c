@@ -24,7 +24,8 @@ struct figures {
 	uint64_t pid, uptime, time, pointer_bits, threads, connections_max, curr_connections, accepting, zero;
 	uint64_t limit_bytes, hash_bytes, bytes, curr_items;
 	uint64_t tcp_port, udp_port, verbosity, tcp_backlog, item_size_max;
-	const char *version, *evictions, *cas_enabled, *flush_enabled, *dump_enabled, *auth_enabled;
+	const char *version, *prefix_delimiter, *detail_enabled, *evictions, *cas_enabled, *flush_enabled,
+	    *dump_enabled, *auth_enabled;
 };
 
 enum figure_type { FIGURE_U64, FIGURE_TIME, FIGURE_TEXT };
@@ -112,6 +113,8 @@ static const struct figure settings[] = {
     U64("verbosity", verbosity),
     TEXT("evictions", evictions),
     U64("num_threads", threads),
+    TEXT("stat_key_prefix", prefix_delimiter),
+    TEXT("detail_enabled", detail_enabled),
     TEXT("cas_enabled", cas_enabled),
     U64("tcp_backlog", tcp_backlog),
     TEXT("auth_enabled_sasl", auth_enabled),
@@ -130,6 +133,8 @@ counters_subtract(void *from, const void *baseline, size_t bytes)
 	for (size_t i = 0; i < bytes / sizeof(*value); i++)
 		value[i] -= base[i];
 }
+
+static const char prefix_delimiter[] = {PREFIX_DELIMITER, '\0'};
 
 static void
 figures_gather(struct dataplane *dataplane, struct figures *figures)
@@ -169,6 +174,8 @@ figures_gather(struct dataplane *dataplane, struct figures *figures)
 	figures->tcp_backlog = config->syn_backlog_max;
 	figures->item_size_max = config->store.item_max_bytes;
 	figures->evictions = config->store.evict ? "on" : "off";
+	figures->prefix_delimiter = prefix_delimiter;
+	figures->detail_enabled = prefixes_enabled(dataplane->shared.prefixes) ? "yes" : "no";
 	figures->cas_enabled = config->store.cas ? "yes" : "no";
 	figures->dump_enabled = config->dump_enabled ? "yes" : "no";
 	figures->flush_enabled = config->flush_enabled ? "yes" : "no";
@@ -235,6 +242,7 @@ reset(struct dataplane *dataplane)
 	rte_spinlock_lock(&dataplane->baseline_lock);
 	dataplane->baseline = now;
 	rte_spinlock_unlock(&dataplane->baseline_lock);
+	prefixes_reset(dataplane->shared.prefixes);
 }
 
 static bool

@@ -268,8 +268,10 @@ dataplane_start(const struct dataplane_config *config, const char *program, cons
 	eal_log_begin(dataplane);
 	if (config->watch_enabled)
 		dataplane->shared.watch = watch_create();
-	rc = config->watch_enabled && !dataplane->shared.watch ? -ENOMEM
-	                                                       : start_steps(dataplane, program, error);
+	dataplane->shared.prefixes = prefixes_create();
+	rc = !dataplane->shared.prefixes || (config->watch_enabled && !dataplane->shared.watch)
+	         ? -ENOMEM
+	         : start_steps(dataplane, program, error);
 	eal_log_end(dataplane, rc != 0 || config->verbosity > 0);
 	if (rc != 0) {
 		if (!error[0])
@@ -301,6 +303,7 @@ dataplane_stop(struct dataplane *dataplane)
 	}
 	auth_destroy(dataplane->shared.auth);
 	watch_destroy(dataplane->shared.watch);
+	prefixes_destroy(dataplane->shared.prefixes);
 	if (dataplane->store)
 		store_destroy(dataplane->store);
 	eal_stop(dataplane);

@@ -36,6 +36,8 @@ serve_create(struct store *store, struct store_thread *thread, const struct serv
 		serve->config.lines_bytes_max = LINES_BYTES_DEFAULT;
 	if (host != NULL)
 		serve->host = *host;
+	if (serve->host.prefixes != NULL)
+		serve->prefixes = prefixes_join(serve->host.prefixes);
 	serve->version_len = (uint32_t)strnlen(config->version, SERVE_RESERVE_MAX / 2);
 	return serve;
 }
@@ -47,6 +49,7 @@ serve_destroy(struct serve *serve)
 
 	if (serve == NULL)
 		return;
+	store_watch_evictions(serve->thread, NULL, NULL);
 	while ((line = serve->spare_lines) != NULL) {
 		serve->spare_lines = line->next;
 		free(line);
@@ -60,8 +63,7 @@ serve_tick(struct serve *serve, uint32_t now_s)
 {
 	serve->now_s = now_s;
 	serve->largest_bytes = 0;
-	if (serve->host.watch != NULL)
-		serve->watched = watch_wanted(serve->host.watch);
+	serve_watched_update(serve);
 	serve->peeks_len = 0;
 	serve->peek_at = 0;
 	serve->peeks_open = false;

@@ -40,7 +40,8 @@ struct serve_counters {
 
 struct serve;
 struct serve_session;
-struct watch; /* dataplane/watch.h */
+struct watch;    /* dataplane/watch.h */
+struct prefixes; /* dataplane/prefixes.h */
 
 /* What is known of a login at once. */
 enum serve_login {
@@ -72,6 +73,8 @@ struct serve_host {
 	const atomic_uint *sample_every;
 	/* Where events go and watchers are; NULL: watch commands not allowed. Outlives serve. */
 	struct watch *watch;
+	/* What `stats detail` counts; NULL: not allowed. Outlives serve. */
+	struct prefixes *prefixes;
 	/*
 	 * Checks a login; only with serve_config.auth. The credentials are valid during the call. After PENDING one of
 	 * two ends it: the host calls serve_auth_verdict() and then serve_bytes() with what waits, or the session is
@@ -158,5 +161,11 @@ bool serve_datagram(
  */
 void serve_peek(struct serve *serve, const uint8_t *bytes, uint32_t len);
 void serve_peeked(struct serve *serve);
+
+/* True while somebody watches connections come and go: tell with serve_connection(). */
+bool serve_connections_watched(const struct serve *serve);
+
+/* A connection began, or ended (closed: why, in memcached's words; NULL when it began). address: as text. */
+void serve_connection(struct serve *serve, const char *address, uint16_t port, const char *closed);
 
 #endif

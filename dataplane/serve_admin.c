@@ -40,24 +40,6 @@ host_stats(struct serve_call *call, const struct proto_token *group)
 	       host->stats(host->ctx, (const char *)group->bytes, group->len, emit_stat, call);
 }
 
-static void
-stats_detail(struct serve_call *call, const struct proto_request *request)
-{
-	const struct proto_token *word = &request->tokens[2];
-	struct proto_token group = request->tokens[1];
-
-	if (request->tokens_len < 3 ||
-	    !(proto_token_is(word, "on") || proto_token_is(word, "off") || proto_token_is(word, "dump"))) {
-		serve_out_reply(call, PROTO_REPLY_DETAIL_USAGE);
-		return;
-	}
-	group.len = (uint32_t)(word->bytes + word->len - group.bytes);
-	if (!host_stats(call, &group))
-		serve_out_reply(call, PROTO_REPLY_DETAIL_FORBIDDEN);
-	else
-		serve_out_reply(call, proto_token_is(word, "dump") ? PROTO_REPLY_END : PROTO_REPLY_OK);
-}
-
 enum serve_state
 serve_cmd_stats(struct serve_call *call, const struct proto_request *request)
 {
@@ -65,10 +47,8 @@ serve_cmd_stats(struct serve_call *call, const struct proto_request *request)
 
 	if (request->tokens_len > 1)
 		group = request->tokens[1];
-	if (proto_token_is(&group, "detail")) {
-		stats_detail(call, request);
-		return SERVE_GO_ON;
-	}
+	if (proto_token_is(&group, "detail"))
+		return serve_detail(call, request);
 	if (proto_token_is(&group, "cachedump"))
 		return serve_dump_cache(call, request);
 	if (proto_token_is(&group, "reset")) {

@@ -78,12 +78,8 @@ static enum serve_state
 step_swallow(struct serve_call *call)
 {
 	struct serve_session *session = call->session;
-	uint64_t have = (uint64_t)(call->end - call->at);
-	uint32_t take = have < session->missing ? (uint32_t)have : session->missing;
 
-	call->at += take;
-	session->missing -= take;
-	if (session->missing != 0)
+	if (!serve_skip_missing(call))
 		return SERVE_GO_ON;
 	session->phase = SERVE_PHASE_BINARY;
 	serve_binary_status(
@@ -158,6 +154,8 @@ value_wait(struct serve_call *call, const struct proto_binary *request, const st
 	status = store_reserve(call->serve->thread, key, write, request->value_bytes, &session->fill);
 	if (status != STORE_OK) {
 		session->fill = NULL;
+		if (serve_watched(call->serve, WATCH_MUTATIONS))
+			serve_event_store(call->serve, key, write, status, request->value_bytes);
 		return serve_binary_swallow(call, request, refuse(call->serve, request, key, status));
 	}
 	session->missing = request->value_bytes;
@@ -180,6 +178,8 @@ serve_binary_value_begin(struct serve_call *call, const struct proto_binary *req
 		return value_wait(call, request, key, write);
 	call->at += request->value_bytes;
 	status = store_put(call->serve->thread, key, write, value, request->value_bytes, &cas);
+	if (serve_watched(call->serve, WATCH_MUTATIONS))
+		serve_event_store(call->serve, key, write, status, request->value_bytes);
 	if (status == STORE_TOO_LARGE || status == STORE_NO_MEMORY)
 		serve_binary_status(
 		    call, request->opcode, request->opaque, refuse(call->serve, request, key, status));
@@ -203,7 +203,7 @@ step_value(struct serve_call *call)
 	if (session->missing != 0)
 		return SERVE_GO_ON;
 	proto_binary_recall(session->command, session->opaque, &request);
-	status = store_fill_commit(call->serve->thread, session->fill, &cas);
+	status = serve_fill_commit(call->serve, session->fill, &cas);
 	call->serve->counters.store_no_memory += status == STORE_NO_MEMORY;
 	session->fill = NULL;
 	session->phase = SERVE_PHASE_BINARY;

@@ -3,6 +3,8 @@
  */
 #include "dataplane/serve_binary.h"
 
+#include <stdlib.h>
+
 #define STAT_NAME_MAX  (SERVE_RESERVE_MAX / 4)
 #define STAT_VALUE_MAX (SERVE_RESERVE_MAX / 2)
 
@@ -39,7 +41,46 @@ key_is(const struct proto_binary *request, const char *word)
 	return request->key_len == strlen(word) && memcmp(request->key, word, request->key_len) == 0;
 }
 
-/* The groups of the text protocol's stats. There is no prefix detail and no dump, so these are not found. */
+/* As memcached: all lines of the text protocol's dump are one value. */
+static bool
+emit_detail_dump(const struct stat_answer *answer)
+{
+	static const char name[] = "detailed", end[] = "END\r\n";
+	struct proto_binary_reply reply = {.status = PROTO_BINARY_OK, .key_len = sizeof(name) - 1};
+	uint8_t head[PROTO_BINARY_HEADER_BYTES], line[SERVE_DETAIL_LINE_MAX];
+	uint32_t len;
+	struct prefix *sum = prefixes_sum(answer->call->serve->host.prefixes, &len);
+
+	reply.value_bytes = sizeof(end) - 1;
+	for (uint32_t i = 0; i < len; i++)
+		reply.value_bytes += serve_detail_line(&sum[i], line);
+	proto_put_binary_header(head, answer->request->opcode, answer->request->opaque, &reply);
+	serve_out(answer->call, head, sizeof(head));
+	serve_out(answer->call, name, sizeof(name) - 1);
+	for (uint32_t i = 0; i < len && !answer->call->broken; i++)
+		serve_out(answer->call, line, serve_detail_line(&sum[i], line));
+	serve_out(answer->call, end, sizeof(end) - 1);
+	free(sum);
+	return true;
+}
+
+/* False: no word of stats detail's. */
+static bool
+emit_detail(const struct stat_answer *answer)
+{
+	struct serve *serve = answer->call->serve;
+
+	if (serve->prefixes == NULL)
+		return false;
+	if (key_is(answer->request, "detail dump"))
+		return emit_detail_dump(answer);
+	if (!key_is(answer->request, "detail on") && !key_is(answer->request, "detail off"))
+		return false;
+	serve_detail_enable(serve, key_is(answer->request, "detail on"));
+	return true;
+}
+
+/* The groups of the text protocol's stats. There is no cachedump, so that is not found. */
 static bool
 emit_group(struct stat_answer *answer)
 {
@@ -52,6 +93,8 @@ emit_group(struct stat_answer *answer)
 		emit_stat(answer, "sizes_status", "disabled");
 		return true;
 	}
+	if (emit_detail(answer))
+		return true;
 	return host->stats != NULL &&
 	       host->stats(host->ctx, (const char *)request->key, request->key_len, emit_stat, answer);
 }

@@ -89,6 +89,17 @@ put_miss(struct serve_call *call, const struct proto_binary *request)
 	serve_out_commit(call, PROTO_BINARY_HEADER_BYTES + reply.key_len);
 }
 
+/* A mere touch is told to those who watch, but not counted by prefix. */
+static __attribute__((noinline)) void
+note_get(struct serve *serve, const struct proto_binary *request, const struct store_key *key,
+    const struct store_view *view)
+{
+	if (request->command != PROTO_BINARY_TOUCH)
+		serve_note_get(serve, key, view);
+	else if (serve_watched(serve, WATCH_FETCHERS))
+		serve_event_fetch(serve, key, view);
+}
+
 enum serve_state
 serve_binary_get(struct serve_call *call, const struct proto_binary *request)
 {
@@ -102,6 +113,8 @@ serve_binary_get(struct serve_call *call, const struct proto_binary *request)
 		          &view) == STORE_OK;
 	else
 		hit = store_get(serve->thread, &key, &view) == STORE_OK;
+	if (serve_watched(serve, WATCH_FETCHERS | SERVE_DETAIL))
+		note_get(serve, request, &key, hit ? &view : NULL);
 	serve->counters.cmd_touch += touch;
 	serve->counters.touch_hits += touch && hit;
 	serve->counters.touch_misses += touch && !hit;
@@ -140,6 +153,8 @@ serve_binary_store(struct serve_call *call, const struct proto_binary *request)
 		write.cas_check = true;
 		write.mode = joins ? write.mode : STORE_CAS;
 	}
+	if (serve_watched(call->serve, SERVE_DETAIL))
+		serve_detail_change(call->serve, &key, PREFIX_SET);
 	return serve_binary_value_begin(call, request, &key, &write);
 }
 
@@ -150,7 +165,9 @@ serve_binary_delete(struct serve_call *call, const struct proto_binary *request)
 	struct store_key key = request_key(call->serve, request);
 	enum proto_binary_status said = PROTO_BINARY_NOT_FOUND;
 
-	switch (store_delete(call->serve->thread, &key, request->cas)) {
+	if (serve_watched(call->serve, SERVE_DETAIL))
+		serve_detail_change(call->serve, &key, PREFIX_DELETE);
+	switch (serve_delete(call->serve, &key, request->cas, "delete")) {
 	case STORE_OK:
 		counters->delete_hits++;
 		if (!request->quiet)
@@ -195,13 +212,17 @@ delta_create(
 	    .mode = STORE_ADD, .expires_s = serve_binary_expiry(serve, request->expiration)};
 	uint8_t digits[DIGITS_MAX];
 	uint32_t len = (uint32_t)(proto_put_u64(digits, request->initial) - digits);
+	enum store_status status;
 
 	if (request->expiration == PROTO_BINARY_NO_CREATE) {
 		*(request->command == PROTO_BINARY_DECR ? &serve->counters.decr_misses
 		                                        : &serve->counters.incr_misses) += 1;
 		return PROTO_BINARY_NOT_FOUND;
 	}
-	switch (store_put(serve->thread, key, &write, digits, len, cas)) {
+	status = store_put(serve->thread, key, &write, digits, len, cas);
+	if (serve_watched(serve, WATCH_MUTATIONS))
+		serve_event_store(serve, key, &write, status, len);
+	switch (status) {
 	case STORE_OK:
 		return PROTO_BINARY_OK;
 	case STORE_NOT_STORED: /* another worker was faster */
@@ -221,8 +242,12 @@ serve_binary_delta(struct serve_call *call, const struct proto_binary *request)
 	struct store_change change = {.decrement = decrement, .amount = request->delta, .cas = request->cas};
 	enum proto_binary_status said = PROTO_BINARY_OK;
 	uint64_t number = request->initial, cas = 0;
+	enum store_status status;
 
-	switch (store_delta(serve->thread, &key, &change, &number, &cas)) {
+	status = store_delta(serve->thread, &key, &change, &number, &cas);
+	if (serve_watched(serve, WATCH_FETCHERS))
+		serve_event_lookup(serve, &key, status != STORE_NOT_FOUND);
+	switch (status) {
 	case STORE_OK:
 		*(decrement ? &serve->counters.decr_hits : &serve->counters.incr_hits) += 1;
 		break;

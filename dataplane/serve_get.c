@@ -103,13 +103,13 @@ serve_get_fast(struct serve_call *call)
 	serve->counters.cmd_get++;
 	if (store_get(serve->thread, &key, &view) == STORE_OK) {
 		serve->counters.get_hits++;
-		if (serve_watched(serve, WATCH_FETCHERS))
-			serve_watch_fetch(serve, &key, &view);
+		if (serve_watched(serve, WATCH_FETCHERS | SERVE_DETAIL))
+			serve_note_get(serve, &key, &view);
 		put_hit(call, &key, &view, false, VALUE_END END_LINE, 7);
 	} else {
 		serve->counters.get_misses++;
-		if (serve_watched(serve, WATCH_FETCHERS))
-			serve_watch_fetch(serve, &key, NULL);
+		if (serve_watched(serve, WATCH_FETCHERS | SERVE_DETAIL))
+			serve_note_get(serve, &key, NULL);
 		serve_out(call, END_LINE, END_BYTES);
 	}
 	return true;
@@ -136,8 +136,8 @@ answer_key(struct serve_call *call, const struct multiget *get, const struct sto
 		hit = store_touch(serve->thread, key, get->expires_s, &view) == STORE_OK;
 	else
 		hit = store_get(serve->thread, key, &view) == STORE_OK;
-	if (serve_watched(serve, WATCH_FETCHERS))
-		serve_watch_fetch(serve, key, hit ? &view : NULL);
+	if (serve_watched(serve, WATCH_FETCHERS | SERVE_DETAIL))
+		serve_note_get(serve, key, hit ? &view : NULL);
 	serve->counters.cmd_touch += touch;
 	serve->counters.touch_hits += touch && hit;
 	serve->counters.touch_misses += touch && !hit;

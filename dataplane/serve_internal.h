@@ -8,7 +8,9 @@
  *   serve_meta.c     mg, ms, md, ma, me
  *   serve_admin.c    stats and the rest
  *   serve_dump.c     dumps of all items
- *   serve_watch.c    watch, and the events that watchers see
+ *   serve_watch.c    watch: sessions that turn into a stream of events
+ *   serve_event.c    the events that watchers see
+ *   serve_detail.c   keys counted by prefix
  *   serve_auth.c     logins
  *   serve_keys.c     hot and large keys
  *
@@ -21,6 +23,7 @@
 
 #include "dataplane/proto/copy.h"
 #include "dataplane/proto/request.h"
+#include "dataplane/prefixes.h"
 #include "dataplane/serve.h"
 #include "dataplane/watch.h"
 
@@ -33,6 +36,11 @@
 #define SERVE_SAMPLE_ASK     65536u /* requests until it is looked whether sampling was switched on */
 #define SERVE_SLAB_CLASSES   64u    /* what memcached takes for a slab class is below this */
 #define SERVE_VALUE_HEAD_MAX (PROTO_KEY_MAX + PROTO_VALUE_HEAD_MAX)
+
+/* Beside enum watch_event in serve->watched: keys are counted by prefix. */
+#define SERVE_DETAIL          0x80000000u
+/* "PREFIX", four words with a number of 20 digits each, line end. */
+#define SERVE_DETAIL_LINE_MAX (PREFIX_BYTES_MAX + 128u)
 
 struct serve_peeked_key {
 	const uint8_t *bytes;
@@ -54,7 +62,7 @@ struct serve {
 	struct store *store;
 	struct store_thread *thread;
 	uint32_t now_s;
-	uint32_t watched;       /* enum watch_event that somebody watches, read once a tick */
+	uint32_t watched; /* enum watch_event that somebody watches, and SERVE_DETAIL: read once a tick */
 	uint32_t largest_bytes; /* the largest value since the tick, if any was large */
 	uint32_t peeks_len;
 	uint32_t peek_at;     /* where the next lookup begins */
@@ -68,6 +76,7 @@ struct serve {
 	uint32_t version_len;
 	struct serve_config config;
 	struct serve_host host;
+	struct prefix_table *prefixes; /* NULL: nothing is counted by prefix */
 	struct serve_peeked_key peeks[SERVE_PEEKS_MAX];
 };
 
@@ -303,24 +312,78 @@ enum serve_state serve_dump_items(struct serve_call *call, bool keys_only);
 enum serve_state serve_dump_cache(struct serve_call *call, const struct proto_request *request);
 enum serve_state serve_dump_step(struct serve_call *call);
 
-/* Tests of what nobody watches cost one predictable branch. In serve_watch.c. */
+/* Tests of what nobody watches cost one predictable branch. events: of enum watch_event, and SERVE_DETAIL. */
 static inline bool
-serve_watched(const struct serve *serve, enum watch_event event)
+serve_watched(const struct serve *serve, uint32_t events)
 {
-	return __builtin_expect((serve->watched & event) != 0, 0);
+	return __builtin_expect((serve->watched & events) != 0, 0);
 }
-void serve_watch_fetch(struct serve *serve, const struct store_key *key, const struct store_view *view);
-void serve_watch_store(struct serve *serve, const struct store_key *key, const struct store_write *write,
-    enum store_status status, uint32_t value_bytes);
-void serve_watch_delete(struct serve *serve, const struct store_key *key, const char *command);
+
+/* Reads anew who watches what; in serve_watch.c, as the two that follow. */
+void serve_watched_update(struct serve *serve);
 enum serve_state serve_watch_step(struct serve_call *call);
 void serve_watch_end(struct serve_session *session);
+
+/* Events, for those who watch them; in serve_event.c. Called when serve_watched(). view: NULL for a miss. */
+void serve_event_fetch(struct serve *serve, const struct store_key *key, const struct store_view *view);
+/* The same of a key that was looked up for a change; hit: it was there. */
+void serve_event_lookup(struct serve *serve, const struct store_key *key, bool hit);
+void serve_event_store(struct serve *serve, const struct store_key *key, const struct store_write *write,
+    enum store_status status, uint32_t value_bytes);
+/* store_evicted of store.h; ctx: the serve. */
+void serve_event_evicted(void *ctx, const struct store_entry *entry);
+/* Deletes and tells of it. */
+enum store_status serve_event_delete(
+    struct serve *serve, const struct store_key *key, uint64_t cas, const char *command);
+
+/* store_delete() for a client's command. */
+static inline enum store_status
+serve_delete(struct serve *serve, const struct store_key *key, uint64_t cas, const char *command)
+{
+	if (serve_watched(serve, WATCH_DELETIONS | WATCH_FETCHERS))
+		return serve_event_delete(serve, key, cas, command);
+	return store_delete(serve->thread, key, cas);
+}
+
+/* store_fill_commit() for a client's command. */
+enum store_status serve_fill_commit(struct serve *serve, struct store_fill *fill, uint64_t *cas);
+
+/* Keys counted by prefix, if they are; in serve_detail.c. */
+void serve_detail_get(struct serve *serve, const struct store_key *key, bool hit);
+void serve_detail_change(struct serve *serve, const struct store_key *key, enum prefix_event event);
+void serve_detail_enable(struct serve *serve, bool enabled);
+/* `PREFIX ...` with its line end, at most SERVE_DETAIL_LINE_MAX bytes; returns its length. */
+uint32_t serve_detail_line(const struct prefix *prefix, uint8_t *to);
+/* `stats detail`. */
+enum serve_state serve_detail(struct serve_call *call, const struct proto_request *request);
+
+/* A get or gat, for those who watch and for the count by prefix. */
+static inline void
+serve_note_get(struct serve *serve, const struct store_key *key, const struct store_view *view)
+{
+	if (serve_watched(serve, WATCH_FETCHERS))
+		serve_event_fetch(serve, key, view);
+	serve_detail_get(serve, key, view != NULL);
+}
 
 /* A token that is a number below 2^32; in serve_admin.c. */
 bool serve_token_u32(const struct proto_request *request, unsigned index, uint32_t *value);
 
 /* Lets the session swallow a value, then say `verdict` unless that is PROTO_REPLY_NONE. */
 void serve_swallow(struct serve_call *call, uint32_t value_bytes, enum proto_reply verdict);
+
+/* Throws away what came of session->missing bytes; true when that was all. */
+static inline bool
+serve_skip_missing(struct serve_call *call)
+{
+	struct serve_session *session = call->session;
+	uint64_t have = (uint64_t)(call->end - call->at);
+	uint32_t take = have < session->missing ? (uint32_t)have : session->missing;
+
+	call->at += take;
+	session->missing -= take;
+	return session->missing == 0;
+}
 
 /* Line buffers, kept by the worker while few: NULL when there is no memory. */
 struct serve_line *serve_line_get(struct serve *serve, uint32_t room);

@@ -267,7 +267,7 @@ serve_cmd_meta_get(struct serve_call *call, const struct proto_request *request)
 	bool touch = found && has(request, 'T');
 
 	if (serve_watched(call->serve, WATCH_FETCHERS))
-		serve_watch_fetch(call->serve, &key, found && !hit.created ? &hit.view : NULL);
+		serve_event_fetch(call->serve, &key, found && !hit.created ? &hit.view : NULL);
 	counters->cmd_touch += touch;
 	counters->touch_hits += touch;
 	counters->cmd_get += !touch;
@@ -461,7 +461,7 @@ meta_delete(struct serve_call *call, const struct proto_request *request, const 
 	if (has(request, 'I'))
 		return store_invalidate(thread, key, cas, has(request, 'E') ? request->meta.cas_new : 0,
 		    has(request, 'T') ? &expires_s : NULL);
-	return store_delete(thread, key, cas);
+	return serve_delete(call->serve, key, cas, "md");
 }
 
 enum serve_state
@@ -473,8 +473,6 @@ serve_cmd_meta_delete(struct serve_call *call, const struct proto_request *reque
 
 	counters->delete_hits += status == STORE_OK && !has(request, 'I');
 	counters->delete_misses += status == STORE_NOT_FOUND || status == STORE_EXISTS;
-	if (status == STORE_OK && !has(request, 'I') && serve_watched(call->serve, WATCH_DELETIONS))
-		serve_watch_delete(call->serve, &key, "md");
 	if (status == STORE_OK)
 		return has(request, 'q') ? SERVE_GO_ON : reply_echoes(call, request, "HD");
 	if (status == STORE_EXISTS || status == STORE_NOT_FOUND)
@@ -548,10 +546,14 @@ apply_delta(struct serve_call *call, const struct proto_request *request, const 
 	/* Somebody may create the number between our miss and our add. */
 	for (unsigned round = 0;; round++) {
 		status = store_delta(thread, key, &change, number, cas);
+		if (serve_watched(call->serve, WATCH_FETCHERS))
+			serve_event_lookup(call->serve, key, status != STORE_NOT_FOUND);
 		if (status != STORE_NOT_FOUND || !has(request, 'N') || round == RACE_ROUNDS)
 			return status;
 		len = (uint32_t)(proto_put_u64(digits, request->meta.initial) - digits);
 		status = store_put(thread, key, &write, digits, len, cas);
+		if (serve_watched(call->serve, WATCH_MUTATIONS))
+			serve_event_store(call->serve, key, &write, status, len);
 		*number = request->meta.initial;
 		*created = status == STORE_OK;
 		if (status != STORE_NOT_STORED)

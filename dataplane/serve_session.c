@@ -96,12 +96,8 @@ static enum serve_state
 step_swallow(struct serve_call *call)
 {
 	struct serve_session *session = call->session;
-	uint64_t have = (uint64_t)(call->end - call->at);
-	uint32_t take = have < session->missing ? (uint32_t)have : session->missing;
 
-	call->at += take;
-	session->missing -= take;
-	if (session->missing != 0)
+	if (!serve_skip_missing(call))
 		return SERVE_GO_ON;
 	session->phase = SERVE_PHASE_LINE;
 	if (session->verdict != PROTO_REPLY_NONE)
@@ -123,8 +119,8 @@ take_line_end(struct serve_call *call)
 	}
 }
 
-static enum store_status
-commit_value(struct serve *serve, struct store_fill *fill, uint64_t *cas)
+enum store_status
+serve_fill_commit(struct serve *serve, struct store_fill *fill, uint64_t *cas)
 {
 	uint8_t bytes[STORE_KEY_MAX];
 	struct store_key key;
@@ -139,7 +135,7 @@ commit_value(struct serve *serve, struct store_fill *fill, uint64_t *cas)
 	memcpy(bytes, key.bytes, key.len);
 	key.bytes = bytes;
 	status = store_fill_commit(serve->thread, fill, cas);
-	serve_watch_store(serve, &key, &write, status, value_bytes);
+	serve_event_store(serve, &key, &write, status, value_bytes);
 	return status;
 }
 
@@ -171,7 +167,7 @@ step_value(struct serve_call *call)
 		call->serve->counters.protocol_errors++;
 		serve_out_unless(call, session->noreply && meta == NULL, PROTO_REPLY_BAD_CHUNK);
 	} else {
-		status = commit_value(call->serve, fill, &cas);
+		status = serve_fill_commit(call->serve, fill, &cas);
 		call->serve->counters.store_no_memory += status == STORE_NO_MEMORY;
 		serve_value_done(
 		    call, (enum proto_command)session->command, session->noreply, meta, status, cas);

@@ -83,7 +83,7 @@ value_wait(struct serve_call *call, const struct store_key *key, const struct st
 		enum proto_reply verdict = refuse(serve, key, request->command, status);
 
 		if (serve_watched(serve, WATCH_MUTATIONS))
-			serve_watch_store(serve, key, write, status, request->value_bytes);
+			serve_event_store(serve, key, write, status, request->value_bytes);
 		session->fill = NULL;
 		serve_swallow(call, request->value_bytes,
 		    request->noreply && meta == NULL ? PROTO_REPLY_NONE : verdict);
@@ -120,7 +120,7 @@ serve_value_begin(struct serve_call *call, const struct store_key *key, const st
 	call->at += bytes + 2;
 	status = store_put(call->serve->thread, key, write, value, bytes, &cas);
 	if (serve_watched(call->serve, WATCH_MUTATIONS))
-		serve_watch_store(call->serve, key, write, status, bytes);
+		serve_event_store(call->serve, key, write, status, bytes);
 	if (status == STORE_TOO_LARGE || status == STORE_NO_MEMORY) {
 		enum proto_reply verdict = refuse(call->serve, key, request->command, status);
 
@@ -154,6 +154,8 @@ serve_cmd_store(struct serve_call *call, const struct proto_request *request)
 		write.cas = request->cas;
 		write.cas_check = true;
 	}
+	if (serve_watched(call->serve, SERVE_DETAIL))
+		serve_detail_change(call->serve, &key, PREFIX_SET);
 	return serve_value_begin(call, &key, &write, request, NULL);
 }
 
@@ -163,10 +165,10 @@ enum serve_state
 serve_cmd_delete(struct serve_call *call, const struct proto_request *request)
 {
 	struct store_key key = serve_token_key(call->serve, &request->key);
-	bool hit = store_delete(call->serve->thread, &key, 0) == STORE_OK;
+	bool hit = serve_delete(call->serve, &key, 0, "delete") == STORE_OK;
 
-	if (hit && serve_watched(call->serve, WATCH_DELETIONS))
-		serve_watch_delete(call->serve, &key, "delete");
+	if (serve_watched(call->serve, SERVE_DETAIL))
+		serve_detail_change(call->serve, &key, PREFIX_DELETE);
 	call->serve->counters.delete_hits += hit;
 	call->serve->counters.delete_misses += !hit;
 	serve_out_unless(call, request->noreply, hit ? PROTO_REPLY_DELETED : PROTO_REPLY_NOT_FOUND);
@@ -196,6 +198,8 @@ serve_cmd_delta(struct serve_call *call, const struct proto_request *request)
 	enum store_status status;
 
 	status = store_delta(call->serve->thread, &key, &change, &number, NULL);
+	if (serve_watched(call->serve, WATCH_FETCHERS))
+		serve_event_lookup(call->serve, &key, status != STORE_NOT_FOUND);
 	switch (status) {
 	case STORE_OK:
 		*(decrement ? &counters->decr_hits : &counters->incr_hits) += 1;
@@ -225,6 +229,8 @@ serve_cmd_touch(struct serve_call *call, const struct proto_request *request)
 	uint32_t expires_s = store_expiry(request->exptime, serve->now_s);
 	bool hit = store_touch(serve->thread, &key, expires_s, NULL) == STORE_OK;
 
+	if (serve_watched(serve, WATCH_FETCHERS))
+		serve_event_lookup(serve, &key, hit);
 	serve->counters.cmd_touch++;
 	serve->counters.touch_hits += hit;
 	serve->counters.touch_misses += !hit;

@@ -1,97 +1,24 @@
 /*
- * `watch`: a session that turns into a stream of events, and the lines of these events as memcached writes them. What a
- * watching client sends is taken and forgotten. The numbers of slab class and connection have no counterpart here and
- * are 0.
+ * `watch`: a session that turns into a stream of events (serve_event.c). What a watching client sends is taken and
+ * forgotten.
  */
 #include "dataplane/serve.h"
 #include "dataplane/serve_internal.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <time.h>
-
 #define WATCH_SLICE 64u /* lines written in one call */
 
-/* ---- what happened ---------------------------------------------------------------------------- */
-
-struct event_line {
-	uint8_t bytes[WATCH_LINE_MAX];
-	uint32_t len;
-};
-
-static void __attribute__((format(printf, 2, 3))) line_add(struct event_line *line, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	/* Safe because everything but the key, which takes 750 at most, is short. */
-	line->len += (uint32_t)vsnprintf(
-	    (char *)line->bytes + line->len, sizeof(line->bytes) - line->len, format, arguments);
-	va_end(arguments);
-}
-
-static void
-line_begin(struct event_line *line, struct serve *serve, const char *type, const struct store_key *key)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	line->len = 0;
-	line_add(line, "ts=%lld.%ld gid=%" PRIu64 " type=%s key=", (long long)now.tv_sec, now.tv_nsec / 1000,
-	    watch_number(serve->host.watch), type);
-	line->len = (uint32_t)(serve_put_uri(line->bytes + line->len, key->bytes, key->len) - line->bytes);
-}
-
 void
-serve_watch_fetch(struct serve *serve, const struct store_key *key, const struct store_view *view)
+serve_watched_update(struct serve *serve)
 {
-	struct event_line line;
+	uint32_t was = serve->watched;
 
-	line_begin(&line, serve, "item_get", key);
-	line_add(&line, " status=%s clsid=0 cfd=0 size=%u\n", view != NULL ? "found" : "not_found",
-	    view != NULL ? view->value_bytes : 0);
-	watch_emit(serve->host.watch, WATCH_FETCHERS, line.bytes, line.len);
+	serve->watched = serve->host.watch != NULL ? watch_wanted(serve->host.watch) : 0;
+	if (serve->prefixes != NULL && prefixes_enabled(serve->host.prefixes))
+		serve->watched |= SERVE_DETAIL;
+	if (__builtin_expect(((serve->watched ^ was) & WATCH_EVICTIONS) != 0, 0))
+		store_watch_evictions(
+		    serve->thread, serve->watched & WATCH_EVICTIONS ? serve_event_evicted : NULL, serve);
 }
-
-void
-serve_watch_store(struct serve *serve, const struct store_key *key, const struct store_write *write,
-    enum store_status status, uint32_t value_bytes)
-{
-	static const char *const statuses[] = {[STORE_OK] = "stored",
-	    [STORE_NOT_FOUND] = "not_found",
-	    [STORE_EXISTS] = "exists",
-	    [STORE_NOT_STORED] = "not_stored",
-	    [STORE_TOO_LARGE] = "too_large",
-	    [STORE_NO_MEMORY] = "no_memory",
-	    [STORE_NON_NUMERIC] = "not_stored",
-	    [STORE_STALE] = "stored"};
-	static const char *const commands[] = {[STORE_SET] = "set",
-	    [STORE_ADD] = "add",
-	    [STORE_REPLACE] = "replace",
-	    [STORE_APPEND] = "append",
-	    [STORE_PREPEND] = "prepend",
-	    [STORE_CAS] = "cas"};
-	uint32_t ttl_s = write->expires_s > serve->now_s ? write->expires_s - serve->now_s : 0;
-	struct event_line line;
-
-	line_begin(&line, serve, "item_store", key);
-	line_add(&line, " status=%s cmd=%s ttl=%u clsid=0 cfd=0 size=%u\n", statuses[status],
-	    commands[write->mode], ttl_s, value_bytes);
-	watch_emit(serve->host.watch, WATCH_MUTATIONS, line.bytes, line.len);
-}
-
-void
-serve_watch_delete(struct serve *serve, const struct store_key *key, const char *command)
-{
-	struct event_line line;
-
-	line_begin(&line, serve, "deleted", key);
-	line_add(&line, " cmd=%s clsid=0 size=0\n", command);
-	watch_emit(serve->host.watch, WATCH_DELETIONS, line.bytes, line.len);
-}
-
-/* ---- who watches ------------------------------------------------------------------------------ */
 
 void
 serve_watch_end(struct serve_session *session)
@@ -100,7 +27,7 @@ serve_watch_end(struct serve_session *session)
 		return;
 	watch_end(session->serve->host.watch, session->watcher);
 	session->watcher = NULL;
-	session->serve->watched = watch_wanted(session->serve->host.watch);
+	serve_watched_update(session->serve);
 }
 
 enum serve_state
@@ -130,8 +57,8 @@ static const struct {
     {"fetchers", WATCH_FETCHERS},
     {"mutations", WATCH_MUTATIONS},
     {"deletions", WATCH_DELETIONS},
-    {"evictions", WATCH_OTHER},
-    {"connevents", WATCH_OTHER},
+    {"evictions", WATCH_EVICTIONS},
+    {"connevents", WATCH_CONNECTIONS},
     {"rawcmds", WATCH_OTHER},
     {"sysevents", WATCH_OTHER},
     {"proxyreqs", WATCH_OTHER},
@@ -174,7 +101,7 @@ serve_cmd_watch(struct serve_call *call, const struct proto_request *request)
 		return SERVE_GO_ON;
 	}
 	call->session->phase = SERVE_PHASE_WATCH;
-	serve->watched = watch_wanted(watch);
+	serve_watched_update(serve);
 	serve_out_reply(call, PROTO_REPLY_OK);
 	return SERVE_GO_ON;
 }

@@ -9,6 +9,7 @@
  */
 #include "dataplane/worker.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,6 +206,38 @@ tcp_sink_destroy(struct tcp_sink *sink)
 	free(sink);
 }
 
+/* ---- for those who watch connections ---------------------------------------------------------- */
+
+/* closed: why; NULL when it began. */
+static __attribute__((noinline)) void
+tell_connection(struct worker *worker, const struct tcp_conn *conn, const char *closed)
+{
+	const struct net_flow *flow = tcp_flow(conn);
+	char address[INET6_ADDRSTRLEN] = "";
+
+	if (net_addr_is_v4(&flow->remote))
+		inet_ntop(AF_INET, &flow->remote.w[3], address, sizeof(address));
+	else
+		inet_ntop(AF_INET6, flow->remote.b, address, sizeof(address));
+	serve_connection(worker->serve, address, rte_be_to_cpu_16(flow->remote_port), closed);
+}
+
+/* What memcached calls it. */
+static const char *
+close_reason(enum tcp_close_reason reason)
+{
+	switch (reason) {
+	case TCP_CLOSED_NORMALLY:
+		return "normal";
+	case TCP_CLOSED_TIMEOUT:
+	case TCP_CLOSED_BY_RESET:
+	case TCP_CLOSED_LOCALLY:
+	case TCP_CLOSED_PRESSURE:
+		break;
+	}
+	return "error";
+}
+
 /* ---- what TCP calls --------------------------------------------------------------------------- */
 
 static void *
@@ -215,6 +248,8 @@ app_accepted(void *app, struct tcp_conn *conn, bool *refuse)
 	unsigned open = atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
 
 	worker->counters.connections_accepted++;
+	if (unlikely(serve_connections_watched(worker->serve)))
+		tell_connection(worker, conn, NULL);
 	if (likely(open < shared->config->connections_max))
 		return NULL;
 	/* It takes no place while it ends, which its peer may draw out: TCP's own limit bounds those. */
@@ -406,6 +441,8 @@ app_closed(void *app, struct tcp_conn *conn, void *context, enum tcp_close_reaso
 		again_remove(worker, conn);
 	if (session)
 		serve_session_close(session);
+	if (unlikely(serve_connections_watched(worker->serve)))
+		tell_connection(worker, conn, close_reason(reason));
 	worker->counters.connections_closed++;
 	if (!context_has(context, CONTEXT_REFUSED))
 		atomic_fetch_sub_explicit(&worker->shared->connections, 1, memory_order_relaxed);

@@ -23,7 +23,9 @@ enum watch_event {
 	WATCH_FETCHERS = 1,
 	WATCH_MUTATIONS = 2,
 	WATCH_DELETIONS = 4,
-	WATCH_OTHER = 8, /* of memcached's, that do not happen here */
+	WATCH_EVICTIONS = 8,
+	WATCH_CONNECTIONS = 16,
+	WATCH_OTHER = 32, /* of memcached's, that do not happen here */
 };
 
 struct watch;

@@ -364,6 +364,7 @@ worker_open_serve(struct worker *worker)
 	    .shutdown = config->shutdown_enabled ? admin_shutdown : NULL,
 	    .watch = worker->shared->watch,
 	    .sample_every = &worker->shared->sample_every,
+	    .prefixes = worker->shared->prefixes,
 	    .auth_ctx = worker->desk,
 	    .auth_begin = login_begin,
 	    .auth_cancel = login_cancel,

@@ -23,6 +23,7 @@
 #include "dataplane/slow.h"
 #include "dataplane/stages.h"
 #include "dataplane/watch.h"
+#include "dataplane/prefixes.h"
 #include "store/store.h"
 
 #define WORKER_BURST \
@@ -64,6 +65,7 @@ struct worker_shared {
 	struct store *store;
 	struct auth *auth;   /* NULL: nobody has to log in */
 	struct watch *watch; /* NULL: not allowed */
+	struct prefixes *prefixes;
 	const struct port *ports;
 	unsigned ports_len;
 	struct worker *workers;

@@ -5,6 +5,7 @@
 #include "store/alloc.h"
 #include "store/index.h"
 #include "store/life.h"
+#include "store/read.h"
 #include "store/segment.h"
 
 /* Records hashed and prefetched ahead: enough to hide one memory access behind the others. */
@@ -26,14 +27,38 @@ struct emptying {
 
 enum drop_reason { DROP_EVICTED, DROP_EXPIRED };
 
-static void
-count_drop(struct store_thread *thread, uint64_t meta, enum drop_reason reason)
+void
+store_watch_evictions(struct store_thread *thread, store_evicted *evicted, void *ctx)
 {
+	thread->evicted = evicted;
+	thread->evicted_ctx = ctx;
+}
+
+static __attribute__((noinline)) void
+show_evicted(
+    const struct store_thread *thread, const struct partition *part, const struct item *item, uint64_t meta)
+{
+	struct store_entry entry = {.key = item_key(item, meta),
+	    .key_len = meta_key_len(meta),
+	    .total_bytes = alloc_item_bytes(item)};
+
+	read_view(thread, part, item, meta, &entry.view);
+	thread->evicted(thread->evicted_ctx, &entry);
+}
+
+/* Of an item that has left the index and whose memory is still there. */
+static void
+count_drop(struct store_thread *thread, const struct partition *part, const struct item *item,
+    enum drop_reason reason)
+{
+	uint64_t meta = item_meta(item);
 	bool unfetched = !(meta & STORE_ITEM_FETCHED);
 
 	if (reason == DROP_EVICTED) {
 		COUNT(thread, evictions);
 		COUNT_ADD(thread, evicted_unfetched, unfetched);
+		if (thread->evicted)
+			show_evicted(thread, part, item, meta);
 	} else {
 		COUNT(thread, expired);
 		COUNT_ADD(thread, expired_unfetched, unfetched);
@@ -43,7 +68,7 @@ count_drop(struct store_thread *thread, uint64_t meta, enum drop_reason reason)
 void
 evict_forget(struct store_thread *thread, struct partition *part, const struct item *item)
 {
-	count_drop(thread, item_meta(item), DROP_EVICTED);
+	count_drop(thread, part, item, DROP_EVICTED);
 	alloc_dead(thread, part, item);
 }
 
@@ -62,7 +87,7 @@ drop(struct store_thread *thread, struct partition *part, uint64_t hash, uint64_
 	index_unlock(&cursor);
 	if (!found)
 		return false;
-	count_drop(thread, item_meta(hit.item), reason);
+	count_drop(thread, part, hit.item, reason);
 	alloc_dead(thread, part, hit.item);
 	return true;
 }

@@ -158,6 +158,8 @@ struct store_thread {
 	uint64_t sequence, sequence_end; /* block of sequences that this thread draws from (life.h) */
 	uint32_t sequence_block;
 	struct job job;
+	store_evicted *evicted; /* NULL: nobody wants to see what is evicted */
+	void *evicted_ctx;
 	struct open_segment *open[STORE_NODES_MAX];        /* OPENS each */
 	_Atomic(_Atomic uint32_t *) pins[STORE_NODES_MAX]; /* one a segment; NULL until first registered */
 	uint32_t pinned_segments;

@@ -125,6 +125,24 @@ store_peek(struct store_thread *thread, const struct store_key *key, struct stor
 	return STORE_OK;
 }
 
+enum store_absence
+store_absence(struct store_thread *thread, const struct store_key *key)
+{
+	struct index_hit hit;
+
+	if (!index_find(partition_of(thread->store, key->hash), key, &hit))
+		return STORE_ABSENT;
+	switch (item_life(thread, hit.item, item_meta(hit.item))) {
+	case ITEM_EXPIRED:
+		return STORE_ABSENT_EXPIRED;
+	case ITEM_FLUSHED:
+		return STORE_ABSENT_FLUSHED;
+	case ITEM_ALIVE:
+		break;
+	}
+	return STORE_ABSENT;
+}
+
 uint32_t
 store_view_span(
     const struct store *store, const struct store_view *view, uint32_t offset, const uint8_t **bytes)

@@ -156,6 +156,14 @@ enum store_status store_get(
 enum store_status store_peek(
     struct store_thread *thread, const struct store_key *key, struct store_view *view);
 
+/* Why a key is not found: for those who tell of it, slower than the miss itself and not counted. */
+enum store_absence {
+	STORE_ABSENT, /* never stored, deleted or evicted, or its memory was taken back; or it is there by now */
+	STORE_ABSENT_EXPIRED,
+	STORE_ABSENT_FLUSHED,
+};
+enum store_absence store_absence(struct store_thread *thread, const struct store_key *key);
+
 /* touch, gat: new expiry (Unix time as returned by store_expiry()); *view may be NULL. */
 enum store_status store_touch(
     struct store_thread *thread, const struct store_key *key, uint32_t expires_s, struct store_view *view);
@@ -195,6 +203,13 @@ typedef bool store_visit(void *ctx, const struct store_entry *entry);
  */
 bool store_walk(
     struct store_thread *thread, struct store_cursor *cursor, unsigned budget, store_visit *visit, void *ctx);
+
+/*
+ * Shows every item that this thread's calls evict from now on, expired ones excepted; NULL: no more. The callback must
+ * neither call the store, but for store_view_span(), nor wait: a lock may be held around it.
+ */
+typedef void store_evicted(void *ctx, const struct store_entry *entry);
+void store_watch_evictions(struct store_thread *thread, store_evicted *evicted, void *ctx);
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/prefixes.h"
 #include "dataplane/proto/sasl.h"
 #include "dataplane/serve.h"
 #include "dataplane/watch.h"
@@ -46,6 +47,7 @@ struct fuzz {
 	/* of one run */
 	struct serve *serve;
 	struct watch *watch;
+	struct prefixes *prefixes;
 	uint8_t *reserved;
 	uint32_t reserved_len;
 	uint32_t room;
@@ -228,6 +230,8 @@ fuzz_begin(struct fuzz *fuzz, uint8_t how)
 	fuzz->logins = how >> 5;
 	fuzz->watch = how & FUZZ_NO_WATCH ? NULL : watch_create();
 	host.watch = fuzz->watch;
+	fuzz->prefixes = prefixes_create();
+	host.prefixes = fuzz->prefixes;
 	fuzz->serve = serve_create(fuzz->store, fuzz->thread, &config, &host);
 	fuzz_require(fuzz->serve != NULL);
 	fuzz_pass_s(fuzz, 1);
@@ -241,6 +245,7 @@ fuzz_end(struct fuzz *fuzz)
 	serve_destroy(fuzz->serve);
 	if (fuzz->watch != NULL)
 		watch_destroy(fuzz->watch);
+	prefixes_destroy(fuzz->prefixes);
 	free(fuzz->reserved);
 	fuzz->reserved = NULL;
 	if (fuzz->runs++ % FUZZ_CHECK_RUNS == 0)

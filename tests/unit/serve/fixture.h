@@ -7,6 +7,7 @@
 #ifndef WIRECACHE_TESTS_SERVE_FIXTURE_H
 #define WIRECACHE_TESTS_SERVE_FIXTURE_H
 
+#include "dataplane/prefixes.h"
 #include "dataplane/proto/sasl.h"
 #include "dataplane/serve.h"
 #include "dataplane/watch.h"
@@ -40,6 +41,7 @@ struct fixture {
 	struct watch *watch;
 	atomic_uint sample_every; /* 1: every key is sampled */
 	unsigned slices;          /* calls that the last bytes took */
+	struct prefixes *prefixes;
 	uint32_t verbosity;
 	uint64_t memory_limit;
 	enum serve_login login;           /* what is said of a login at once */
@@ -118,6 +120,10 @@ static inline bool
 fixture_stats(void *ctx, const char *group, uint32_t group_len,
     void (*emit)(void *emit_ctx, const char *name, const char *value), void *emit_ctx)
 {
+	if (group_len == 5 && memcmp(group, "reset", 5) == 0) {
+		prefixes_reset(((struct fixture *)ctx)->prefixes);
+		return true;
+	}
 	if (group_len != 0 && !(group_len == 8 && memcmp(group, "settings", 8) == 0))
 		return false;
 	emit(emit_ctx, "name", group_len != 0 ? "setting" : "value");
@@ -184,6 +190,7 @@ fixture_open_auth(size_t memory_mib, bool auth)
 	    .verbosity = fixture_verbosity,
 	    .memory_limit = fixture_memory_limit,
 	    .watch = watch_create(),
+	    .prefixes = prefixes_create(),
 	    .auth_ctx = f,
 	    .auth_begin = fixture_auth_begin,
 	    .auth_cancel = fixture_auth_cancel};
@@ -192,8 +199,10 @@ fixture_open_auth(size_t memory_mib, bool auth)
 
 	assert_non_null(f);
 	assert_non_null(host.watch);
+	assert_non_null(host.prefixes);
 	f->watch = host.watch;
 	atomic_init(&f->sample_every, 1);
+	f->prefixes = host.prefixes;
 	store_config_default(&store_config);
 	store_config.memory_bytes = memory_mib << 20;
 	store_config.hugepages = false;
@@ -230,6 +239,7 @@ fixture_close(struct fixture *f)
 	if (broken != NULL)
 		fail_msg("%s", broken);
 	watch_destroy(f->watch);
+	prefixes_destroy(f->prefixes);
 	store_thread_unregister(f->thread);
 	store_destroy(f->store);
 	free(f->reserved);
