@@ -8,6 +8,7 @@
 
 #include "dataplane/net/tcp_in.h"
 #include "dataplane/net/tcp_out.h"
+#include "dataplane/net/tcp_recover.h"
 #include "dataplane/net/tcp_rx.h"
 #include "dataplane/net/tcp_sack.h"
 #include "dataplane/net/tcp_sendq.h"
@@ -212,7 +213,7 @@ tcp_icmp_error(struct tcp_stack *tcp, const struct net_icmp_error *error)
 	if (mss < c->mss) {
 		c->mss = (uint16_t)mss;
 		tcp->counters->tcp_pmtu_changes++;
-		tcp_loss_resegment(c);
+		tcp_recover_resegment(c);
 	}
 	return true;
 }

@@ -1,23 +1,17 @@
 /*
- * Acknowledgements: what they free, the RTT they measure (RFC 6298, 7323), and what duplicates, SACK blocks
- * and timeouts say about loss (RFC 5681, 6582, 6675, 6937).
- *
- *   open --3 duplicates or enough SACKed--> RECOVERY --snd_una >= recover--> open
- *     \---- retransmission timeout -------> LOSS ------snd_una >= recover--/
- *
- * In both states [rtx_nxt, lost_edge) is sent again as the congestion window allows; see tcp_sack.h for the
- * picture.
+ * Acknowledgements: what they free, the windows they open, and the RTT they measure (RFC 6298, 7323). What they say
+ * about loss is in tcp_recover.c.
  */
 #include "dataplane/net/tcp_cc.h"
 #include "dataplane/net/tcp_in.h"
 #include "dataplane/net/tcp_out.h"
+#include "dataplane/net/tcp_rack.h"
+#include "dataplane/net/tcp_recover.h"
 #include "dataplane/net/tcp_rx.h"
 #include "dataplane/net/tcp_sack.h"
 #include "dataplane/net/tcp_sendq.h"
 #include "dataplane/net/tcp_stack.h"
 
-#define DUP_THRESH        3u
-#define EARLY_SEGMENTS    4u /* RFC 5827: with fewer in flight three duplicates cannot come */
 #define RTT_SAMPLE_MAX_US (60u * 1000000u)
 
 bool
@@ -60,8 +54,12 @@ measure(struct tcp_conn *c, const struct tcp_seg *seg)
 	if (c->flags & TCP_F_RTT) {
 		if (tcp_seq_lt(seg->ack, c->rtt_seq))
 			return;
+		uint32_t us = (uint32_t)c->tcp->now_us - c->rtt_start_us;
 		c->flags &= (uint16_t)~TCP_F_RTT;
-		tcp_rtt_sample(c, (uint32_t)c->tcp->now_us - c->rtt_start_us);
+		tcp_rtt_sample(c, us);
+		us = RTE_MIN(us >> TCP_MIN_RTT_SHIFT, (uint32_t)UINT16_MAX);
+		if (unlikely(us < c->min_rtt || !c->min_rtt))
+			c->min_rtt = (uint16_t)us;
 	} else if (c->flags & TCP_F_TS && seg->has_ts) {
 		/* The timed segment was sent again (Karn): the echoed timestamp says which copy this is
 		 * about. */
@@ -69,168 +67,6 @@ measure(struct tcp_conn *c, const struct tcp_seg *seg)
 		if (ms < RTT_SAMPLE_MAX_US / 1000)
 			tcp_rtt_sample(c, ms * 1000);
 	}
-}
-
-/* ---- loss ------------------------------------------------------------------------------------- */
-
-static void
-enter_recovery(struct tcp_conn *c)
-{
-	uint32_t flight = tcp_flight(c);
-	struct tcp_board *b = tcp_board_need(c);
-	uint32_t first_end;
-	tcp_board_hole(c, c->snd_una, c->snd_nxt, &first_end);
-	tcp_cc_lost(c, flight);
-	c->flags |= TCP_F_RECOVERY;
-	c->recover = c->snd_nxt;
-	c->rtx_nxt = c->snd_una;
-	c->lost_edge = tcp_seq_max(tcp_board_lost_edge(c), tcp_seq_min(first_end, c->snd_una + c->mss));
-	if (b) {
-		b->prr_delivered = b->prr_out = 0;
-		b->prr_start_pipe = flight;
-	}
-	/* The first retransmission leaves whatever the window says. */
-	c->cwnd = b ? tcp_pipe(c) + c->mss : c->ssthresh;
-	c->tcp->counters->tcp_fast_recoveries++;
-	tcp_touch(c);
-}
-
-/* RFC 6937: as many bytes leave as arrived, times what the window shrank. */
-static void
-prr(struct tcp_conn *c, uint32_t delivered)
-{
-	struct tcp_board *b = c->board;
-	if (!b)
-		return;
-	uint32_t pipe = tcp_pipe(c), count;
-	b->prr_delivered += delivered;
-	if (pipe > c->ssthresh) {
-		uint64_t share = (uint64_t)b->prr_delivered * c->ssthresh + b->prr_start_pipe - 1;
-		uint32_t target = (uint32_t)(share / RTE_MAX(b->prr_start_pipe, 1u));
-		count = target > b->prr_out ? target - b->prr_out : 0;
-	} else {
-		uint32_t owed = b->prr_delivered > b->prr_out ? b->prr_delivered - b->prr_out : 0;
-		count = RTE_MIN(c->ssthresh - pipe, RTE_MAX(owed, delivered) + c->mss);
-	}
-	c->cwnd = RTE_MAX(pipe + count, (uint32_t)c->mss);
-}
-
-static void
-leave_recovery(struct tcp_conn *c)
-{
-	if (c->flags & TCP_F_RECOVERY)
-		c->cwnd = RTE_MAX(c->ssthresh, (uint32_t)c->mss);
-	c->flags &= (uint16_t) ~(TCP_F_RECOVERY | TCP_F_LOSS);
-	c->dupacks = 0;
-}
-
-struct news {
-	uint32_t acked;     /* bytes by which snd_una moved */
-	uint32_t delivered; /* bytes newly known to have arrived, SACKed ones included */
-	uint32_t flight;    /* before */
-	bool fresh_sack, duplicate;
-};
-
-/* Without SACK each duplicate ACK stands for one segment that arrived; a partial ACK takes them back. */
-static void
-deflate(struct tcp_conn *c, struct news *n)
-{
-	if (n->duplicate && c->dupacks < UINT8_MAX)
-		c->dupacks++;
-	if (n->duplicate)
-		n->delivered = c->mss;
-	if (n->acked) {
-		uint32_t gone = RTE_MIN(n->acked / c->mss, (uint32_t)c->dupacks);
-		c->dupacks -= (uint8_t)gone;
-		n->delivered -= RTE_MIN(n->delivered, gone * c->mss);
-	}
-}
-
-static void
-in_recovery(struct tcp_conn *c, struct news *n)
-{
-	if (tcp_seq_le(c->recover, c->snd_una)) {
-		leave_recovery(c);
-		return;
-	}
-	c->rtx_nxt = tcp_seq_max(c->rtx_nxt, c->snd_una);
-	c->lost_edge = tcp_seq_max(c->lost_edge, c->snd_una);
-	if (c->board && c->flags & TCP_F_SACK)
-		c->lost_edge = tcp_seq_max(c->lost_edge, tcp_board_lost_edge(c));
-	else if (c->flags & TCP_F_RECOVERY)
-		deflate(c, n);
-	if (c->flags & TCP_F_LOSS) {
-		if (n->acked && c->cwnd < c->ssthresh)
-			c->cwnd += RTE_MIN(n->acked, (uint32_t)c->mss);
-		else if (n->acked)
-			tcp_cc_acked(c, n->acked, n->flight);
-		return;
-	}
-	/* A partial ACK: what it stops at is lost too (RFC 6582 3.2). */
-	if (n->acked && c->lost_edge == c->snd_una)
-		c->lost_edge = tcp_seq_min(c->snd_una + c->mss, c->recover);
-	prr(c, n->delivered);
-}
-
-static bool
-loss_is_evident(const struct tcp_conn *c)
-{
-	if (c->dupacks >= DUP_THRESH)
-		return true;
-	if (!c->board || !(c->flags & TCP_F_SACK))
-		return false;
-	if (tcp_board_lost_edge(c) != c->snd_una)
-		return true;
-	uint32_t flight = tcp_flight(c);
-	bool nothing_new = c->snd_nxt == c->sq_end || tcp_fin_sent(c);
-	return nothing_new && flight > c->mss && flight < EARLY_SEGMENTS * c->mss &&
-	       tcp_board_count(c, c->snd_una, c->snd_nxt) + c->mss >= flight;
-}
-
-static void
-in_open(struct tcp_conn *c, const struct news *n)
-{
-	if (n->acked) {
-		c->dupacks = 0;
-		tcp_cc_acked(c, n->acked, n->flight);
-	}
-	if (!n->duplicate && !n->fresh_sack)
-		return;
-	if (c->dupacks < UINT8_MAX)
-		c->dupacks++;
-	tcp_touch(c); /* limited transmit (RFC 3042): less is in the network now */
-	if (loss_is_evident(c))
-		enter_recovery(c);
-}
-
-static void
-lose_everything(struct tcp_conn *c)
-{
-	c->flags &= (uint16_t) ~(TCP_F_RECOVERY | TCP_F_RTT);
-	c->flags |= TCP_F_LOSS;
-	c->recover = c->lost_edge = c->snd_nxt;
-	c->rtx_nxt = c->snd_una;
-	c->dupacks = 0;
-	tcp_touch(c);
-}
-
-void
-tcp_loss_timeout(struct tcp_conn *c)
-{
-	if (c->backoff == 0)
-		tcp_cc_lost(c, tcp_flight(c));
-	else if (c->board)
-		c->board->len = 0; /* the receiver may have discarded what it SACKed (RFC 2018 8) */
-	c->cwnd = c->mss;
-	lose_everything(c);
-	c->tcp->counters->tcp_timeouts++;
-}
-
-void
-tcp_loss_resegment(struct tcp_conn *c)
-{
-	if (tcp_flight(c))
-		lose_everything(c);
 }
 
 /* ---- the acknowledgement ---------------------------------------------------------------------- */
@@ -264,18 +100,20 @@ update_window(struct tcp_conn *c, const struct tcp_seg *seg, bool acked)
 	}
 }
 
-/* snd_una moves up. */
-static void
-advance(struct tcp_conn *c, const struct tcp_seg *seg)
+/* snd_una moves up. Returns bytes that are delivered and were not known to be. */
+static uint32_t
+advance(struct tcp_conn *c, const struct tcp_seg *seg, uint32_t acked)
 {
 	measure(c, seg);
 	c->snd_una = seg->ack;
 	c->backoff = 0;
 	c->progress_tick = c->tcp->tick;
 	tcp_sendq_acked(c);
-	c->rtx_deadline = tcp_flight(c) ? tcp_deadline(c->tcp, tcp_rto_us(c)) : 0;
-	if (unlikely(c->board != NULL))
-		tcp_board_trim(c);
+	if (tcp_flight(c))
+		tcp_rtx_arm(c);
+	else
+		c->rtx_deadline = 0;
+	return unlikely(tcp_by_runs(c)) ? tcp_board_acked(c, seg) : acked;
 }
 
 /* Our FIN is acknowledged. False: the connection is over. */
@@ -323,24 +161,23 @@ tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *seg)
 	}
 	if (unlikely(tcp_seq_lt(seg->ack, c->snd_una)))
 		return true;
-	struct news n = {.acked = seg->ack - c->snd_una, .flight = tcp_flight(c)};
-	uint32_t sacked = c->board ? tcp_board_count(c, c->snd_una, c->snd_nxt) : 0;
+	struct tcp_news n = {.acked = seg->ack - c->snd_una, .flight = tcp_flight(c)};
 	/* With SACK a duplicate tells only by its blocks: one for a duplicated segment means no loss. */
 	n.duplicate = !n.acked && !seg->len && n.flight &&
 	              (uint32_t)seg->wnd << c->snd_wscale == c->snd_wnd && !(seg->flags & RTE_TCP_FIN_FLAG) &&
 	              !(c->flags & TCP_F_SACK);
 	if (n.acked)
-		advance(c, seg);
+		n.delivered = advance(c, seg, n.acked);
 	update_window(c, seg, n.acked > 0);
 	if (unlikely(seg->sacks_len && c->flags & TCP_F_SACK))
-		n.fresh_sack = tcp_board_update(c, seg) > 0;
-	n.delivered = n.acked;
-	if (c->board)
-		n.delivered += tcp_board_count(c, c->snd_una, c->snd_nxt) - sacked;
-	if (unlikely(c->flags & (TCP_F_RECOVERY | TCP_F_LOSS)))
-		in_recovery(c, &n);
-	else if (n.acked || n.duplicate || n.fresh_sack)
-		in_open(c, &n);
+		n.sacked = tcp_board_sacked(c, seg);
+	if (unlikely(c->board || n.duplicate || c->more & TCP_M_TAIL ||
+	             c->flags & (TCP_F_RECOVERY | TCP_F_LOSS))) {
+		tcp_recover_news(c, seg, &n);
+	} else if (n.acked) {
+		c->dupacks = 0;
+		tcp_cc_acked(c, n.acked, n.flight);
+	}
 	if (!n.acked)
 		return true;
 	if (tcp_flight(c) == 0) {

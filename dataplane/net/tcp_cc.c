@@ -81,9 +81,9 @@ void
 tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint32_t flight)
 {
 	if (c->cwnd < c->ssthresh) {
-		if (c->cwnd_limited || flight * 2 >= c->cwnd)
+		if (c->more & TCP_M_CWND_LIMITED || flight * 2 >= c->cwnd)
 			c->cwnd += RTE_MIN(acked, ABC_L * c->mss);
-	} else if (c->cwnd_limited) {
+	} else if (c->more & TCP_M_CWND_LIMITED) {
 		acked = RTE_MIN(acked, c->cwnd);
 		uint32_t more = c->tcp->config.congestion == TCP_CUBIC
 		                    ? cubic_increase(c, acked)

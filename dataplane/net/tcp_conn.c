@@ -46,8 +46,7 @@ tcp_mss_for(struct tcp_stack *tcp, const struct net_flow *flow)
 void
 tcp_conn_agree(struct tcp_conn *c, const struct tcp_syn_info *info)
 {
-	c->mss_peer = RTE_MAX(info->mss, (uint16_t)TCP_MSS_MIN);
-	c->mss = RTE_MIN(c->mss_peer, tcp_mss_for(c->tcp, &c->flow));
+	c->mss = RTE_MIN(RTE_MAX(info->mss, (uint16_t)TCP_MSS_MIN), tcp_mss_for(c->tcp, &c->flow));
 	if (info->options & TCP_MINI_OPT_TS) {
 		c->flags |= TCP_F_TS;
 		c->mss -= TCP_OPT_TS_BYTES;
@@ -55,7 +54,7 @@ tcp_conn_agree(struct tcp_conn *c, const struct tcp_syn_info *info)
 	if (info->options & TCP_MINI_OPT_SACK)
 		c->flags |= TCP_F_SACK;
 	if (info->options & TCP_MINI_OPT_WS) {
-		c->wscale_agreed = true;
+		c->more |= TCP_M_WSCALE_AGREED;
 		c->snd_wscale = RTE_MIN(info->wscale, (uint8_t)TCP_WSCALE_MAX);
 		c->rcv_wscale = c->tcp->rcv_wscale;
 	}

@@ -53,6 +53,16 @@ enum tcp_state {
 #define TCP_F_ACTIVE     0x4000u /* opened by tcp_connect(): closed() is owed even without accepted() */
 #define TCP_F_FIN_IN     0x8000u /* the peer's FIN was received in order */
 
+/* tcp_conn.more */
+#define TCP_M_CWND_LIMITED  0x01u /* the last output stopped at the congestion window */
+#define TCP_M_WSCALE_AGREED 0x02u /* both SYNs carried the option, be it with shift 0 */
+#define TCP_M_PTO           0x04u /* rtx_deadline is the tail probe's */
+#define TCP_M_REO           0x08u /* rtx_deadline is the reordering window's */
+#define TCP_M_TAIL          0x10u /* a tail probe is out: no other until it is acknowledged */
+#define TCP_M_TAIL_AGAIN    0x20u /* it was sent again, not new */
+
+#define TCP_MIN_RTT_SHIFT 4 /* microseconds >> 4 in 16 bits */
+
 struct tcp_block;
 struct tcp_rxq;
 struct tcp_board;
@@ -109,22 +119,25 @@ struct tcp_conn {
 	uint32_t tx_tick;  /* last data segment sent */
 
 	/* line 3 */
-	struct tcp_rxq *rxq;                       /* out of order and unread bytes, on demand */
-	struct tcp_board *board;                   /* SACK scoreboard and PRR, on demand */
-	uint32_t recover;                          /* recovery ends here */
-	uint32_t rtx_nxt;                          /* retransmitted so far in this recovery */
-	uint32_t lost_edge;                        /* what is not SACKed below here is deemed lost */
+	struct tcp_rxq *rxq;     /* out of order and unread bytes, on demand */
+	struct tcp_board *board; /* SACK scoreboard and PRR, on demand */
+	uint32_t recover;        /* recovery ends here */
+	union {
+		uint32_t rtx_nxt;  /* without a board of runs: sent again so far in this recovery */
+		uint32_t tail_end; /* with TCP_M_TAIL: snd_nxt when the probe left */
+	};
+	uint32_t lost_edge;                        /* without a board of runs: deemed lost below here */
 	float cubic_w_max, cubic_k_s, cubic_w_est; /* segments, seconds, segments */
 	uint32_t cubic_epoch;                      /* tick when congestion avoidance began; 0 none */
 	uint32_t snd_wnd_max;                      /* largest window ever offered by the peer */
 	uint32_t progress_tick; /* last time that the peer acknowledged or opened its window */
 	uint32_t rx_tick;       /* last segment from the peer */
-	uint16_t oow_tick;     /* start of the period in which answers to unacceptable segments are counted */
-	uint8_t oow_acks;      /* answers in it */
-	uint8_t close_reason;  /* enum tcp_close_reason, set when it dies */
-	uint16_t mss_peer;     /* what the peer's SYN allowed */
-	uint8_t cwnd_limited;  /* the last output stopped at the congestion window */
-	uint8_t wscale_agreed; /* both SYNs carried the option, be it with shift 0 */
+	uint16_t oow_tick;    /* start of the period in which answers to unacceptable segments are counted */
+	uint8_t oow_acks;     /* answers in it */
+	uint8_t close_reason; /* enum tcp_close_reason, set when it dies */
+	uint16_t min_rtt;     /* least round trip measured, in 16 us; 0: none, or less */
+	uint8_t rack;         /* reordering window, see tcp_rack.c */
+	uint8_t more;         /* TCP_M_* */
 };
 static_assert(sizeof(struct tcp_conn) == 256, "four cache lines");
 static_assert(

@@ -5,6 +5,8 @@
  */
 #include "dataplane/net/tcp_out.h"
 #include "dataplane/net/tcp_in.h"
+#include "dataplane/net/tcp_rack.h"
+#include "dataplane/net/tcp_recover.h"
 #include "dataplane/net/tcp_rx.h"
 #include "dataplane/net/tcp_stack.h"
 
@@ -105,7 +107,7 @@ probe(struct tcp_conn *c)
 	c->tcp->counters->tcp_window_probes++;
 	(void)tcp_out_probe(c);
 	back_off(c);
-	c->rtx_deadline = tcp_deadline(c->tcp, tcp_rto_us(c));
+	tcp_rtx_arm(c);
 }
 
 static void
@@ -121,6 +123,14 @@ retransmission_due(struct tcp_conn *c)
 		tcp_conn_reset(c, TCP_CLOSED_TIMEOUT);
 		return;
 	}
+	if (c->more & TCP_M_REO) {
+		tcp_recover_late(c);
+		return;
+	}
+	if (c->more & TCP_M_PTO) {
+		(void)tcp_tail_due(c);
+		return;
+	}
 	bool closed_window = c->snd_wnd == 0;
 	if (tcp_flight(c) == 0 && !closed_window) {
 		/* A window too small for silly window avoidance, or no mbuf last time: send what fits. */
@@ -131,7 +141,7 @@ retransmission_due(struct tcp_conn *c)
 		probe(c);
 		return;
 	}
-	tcp_loss_timeout(c);
+	tcp_recover_timeout(c);
 	back_off(c);
 }
 

@@ -17,10 +17,6 @@ void tcp_fin_received(struct tcp_conn *c);
 /* RFC 9293 3.10.7.4, fifth check. False: the segment ends here (unacceptable ACK, or the connection is
  * over). */
 bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *seg);
-/* The retransmission timer expired: everything in flight is deemed lost. */
-void tcp_loss_timeout(struct tcp_conn *c);
-/* The same without a congestion signal: the path's MTU became smaller. */
-void tcp_loss_resegment(struct tcp_conn *c);
 /* One measured round trip (RFC 6298 2). */
 void tcp_rtt_sample(struct tcp_conn *c, uint32_t us);
 /* May one more challenge ACK leave now (RFC 5961 7)? Counts it. */

@@ -7,6 +7,8 @@
 
 #include "dataplane/net/tcp_cc.h"
 #include "dataplane/net/tcp_in.h"
+#include "dataplane/net/tcp_rack.h"
+#include "dataplane/net/tcp_recover.h"
 #include "dataplane/net/tcp_rx.h"
 #include "dataplane/net/tcp_sack.h"
 #include "dataplane/net/tcp_sendq.h"
@@ -96,18 +98,12 @@ emit(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, const struct
 uint32_t
 tcp_pipe(const struct tcp_conn *c)
 {
-	bool by_sack = c->board && c->flags & TCP_F_SACK;
 	uint32_t pipe = tcp_flight(c);
-	if (unlikely(c->flags & (TCP_F_RECOVERY | TCP_F_LOSS))) {
-		uint32_t from = tcp_seq_max(c->rtx_nxt, c->lost_edge);
-		pipe = (c->rtx_nxt - c->snd_una) + (c->snd_nxt - from);
-		if (by_sack)
-			pipe -=
-			    tcp_board_count(c, c->snd_una, c->rtx_nxt) + tcp_board_count(c, from, c->snd_nxt);
-	} else if (by_sack) {
-		pipe -= tcp_board_count(c, c->snd_una, c->snd_nxt);
-	}
-	if (unlikely(c->dupacks && !by_sack))
+	if (unlikely(tcp_by_runs(c)))
+		return pipe - c->board->sacked_bytes - c->board->lost_bytes;
+	if (unlikely(c->flags & (TCP_F_RECOVERY | TCP_F_LOSS)))
+		pipe = (c->rtx_nxt - c->snd_una) + (c->snd_nxt - tcp_seq_max(c->rtx_nxt, c->lost_edge));
+	if (unlikely(c->dupacks))
 		pipe -= RTE_MIN(pipe, (uint32_t)c->dupacks * c->mss);
 	return pipe;
 }
@@ -118,7 +114,7 @@ cwnd_allows(struct tcp_conn *c, uint32_t pipe, uint32_t len)
 	/* With nothing in the network one segment may always leave. */
 	if (pipe == 0 || pipe + len <= c->cwnd)
 		return true;
-	c->cwnd_limited = 1;
+	c->more |= TCP_M_CWND_LIMITED;
 	return false;
 }
 
@@ -133,32 +129,49 @@ count_sent(struct tcp_conn *c, uint32_t *pipe, uint32_t len)
 
 enum sent { SENT, SENT_NOTHING, SENT_NO_MBUF };
 
-/* The next lost segment. */
-static enum sent
-retransmit_one(struct tcp_conn *c, uint32_t *pipe)
+static bool
+next_lost(struct tcp_conn *c, struct tcp_range *lost)
 {
-	uint32_t end, seq = tcp_board_hole(c, c->rtx_nxt, c->lost_edge, &end);
-	if (!tcp_seq_lt(seq, c->lost_edge)) {
-		c->rtx_nxt = tcp_seq_max(c->rtx_nxt, c->lost_edge);
-		return SENT_NOTHING;
-	}
+	if (tcp_by_runs(c))
+		return tcp_board_next_lost(c->board, lost);
+	*lost = (struct tcp_range){c->rtx_nxt, c->lost_edge};
+	return tcp_seq_lt(c->rtx_nxt, c->lost_edge);
+}
+
+/* Sends what was sent before: one segment at most of the range. *end: where it ended. */
+static enum sent
+emit_again(struct tcp_conn *c, struct tcp_range range, uint32_t *pipe, uint32_t *end)
+{
 	/* A receiver that took its window back gets what fits; the timer probes when nothing does. */
-	uint32_t edge = c->snd_una + c->snd_wnd;
+	uint32_t edge = tcp_seq_min(range.end, c->snd_una + c->snd_wnd), seq = range.start;
 	if (!tcp_seq_lt(seq, edge))
 		return SENT_NOTHING;
-	uint32_t data_end = tcp_seq_min(tcp_seq_min(end, edge), c->sq_end);
+	uint32_t data_end = tcp_seq_min(edge, c->sq_end);
 	uint32_t len = tcp_seq_lt(seq, data_end) ? RTE_MIN(data_end - seq, (uint32_t)c->mss) : 0;
-	bool fin = tcp_fin_sent(c) && seq + len == c->sq_end && tcp_seq_lt(c->sq_end, tcp_seq_min(end, edge));
+	bool fin = tcp_fin_sent(c) && seq + len == c->sq_end && tcp_seq_lt(c->sq_end, edge);
 	if (!cwnd_allows(c, *pipe, len + fin))
 		return SENT_NOTHING;
 	uint8_t flags = (seq + len == c->sq_end ? RTE_TCP_PSH_FLAG : 0) | (fin ? RTE_TCP_FIN_FLAG : 0);
 	if (!emit(c, seq, len, flags, NULL))
 		return SENT_NO_MBUF;
-	c->rtx_nxt = seq + len + fin;
+	*end = seq + len + fin;
 	c->flags &= (uint16_t)~TCP_F_RTT;
 	c->tcp->counters->tcp_retransmits++;
 	count_sent(c, pipe, len + fin);
 	return SENT;
+}
+
+/* The next lost segment. */
+static enum sent
+retransmit_one(struct tcp_conn *c, uint32_t *pipe)
+{
+	struct tcp_range lost;
+	if (!next_lost(c, &lost))
+		return SENT_NOTHING;
+	enum sent sent = emit_again(c, lost, pipe, &lost.end);
+	if (sent == SENT)
+		tcp_recover_sent(c, &lost);
+	return sent;
 }
 
 /* Payload of the next new segment by data and window; 0: nothing may leave now (except a FIN). */
@@ -180,6 +193,19 @@ fin_leaves(struct tcp_conn *c)
 	c->state = c->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT_1;
 }
 
+/*
+ * More leaves while something sent at another time is in flight: from here on a board tells the times apart. Without
+ * memory for it all counts as sent now.
+ */
+static __rte_noinline void
+overlap(struct tcp_conn *c)
+{
+	if (!(c->flags & TCP_F_SACK))
+		return;
+	if (c->flags & (TCP_F_RECOVERY | TCP_F_LOSS) || !tcp_board_begin(c))
+		c->flags &= (uint16_t)~TCP_F_RTT;
+}
+
 static enum sent
 send_one(struct tcp_conn *c, uint32_t *pipe)
 {
@@ -195,10 +221,14 @@ send_one(struct tcp_conn *c, uint32_t *pipe)
 		tcp_cc_idle(c);
 	if (!cwnd_allows(c, *pipe, len + fin))
 		return SENT_NOTHING;
+	if (unlikely(!first && !c->board && c->rtt_start_us != (uint32_t)tcp->now_us))
+		overlap(c);
 	uint8_t flags = (c->snd_nxt + len == c->sq_end ? RTE_TCP_PSH_FLAG : 0) | (fin ? RTE_TCP_FIN_FLAG : 0);
 	if (!emit(c, c->snd_nxt, len, flags, NULL))
 		return SENT_NO_MBUF;
 	c->snd_nxt += len + fin;
+	if (unlikely(tcp_by_runs(c)))
+		tcp_board_sent(c, c->snd_nxt);
 	if (!(c->flags & TCP_F_RTT)) {
 		c->flags |= TCP_F_RTT;
 		c->rtt_seq = c->snd_nxt;
@@ -226,7 +256,7 @@ send_data(struct tcp_conn *c)
 {
 	unsigned budget = TCP_FLUSH_SEGMENTS;
 	enum sent sent = SENT_NOTHING;
-	c->cwnd_limited = 0;
+	c->more &= (uint8_t)~TCP_M_CWND_LIMITED;
 	bool again = c->flags & (TCP_F_RECOVERY | TCP_F_LOSS);
 	if (likely(!again && !has_unsent(c)))
 		return SENT_NOTHING;
@@ -242,6 +272,21 @@ send_data(struct tcp_conn *c)
 	return budget ? sent : SENT;
 }
 
+bool
+tcp_out_tail(struct tcp_conn *c, bool *fresh)
+{
+	uint32_t pipe = 0; /* the congestion window is not asked */
+	*fresh = has_unsent(c) && send_one(c, &pipe) == SENT;
+	if (*fresh || !tcp_board_begin(c))
+		return *fresh;
+	uint32_t from = tcp_flight(c) > c->mss ? c->snd_nxt - c->mss : c->snd_una;
+	struct tcp_range tail = {from, c->snd_nxt};
+	if (emit_again(c, tail, &pipe, &tail.end) != SENT)
+		return false;
+	tcp_board_sent_again(c, tail.start, tail.end);
+	return true;
+}
+
 /* What must happen later for this connection. */
 static void
 set_deadlines(struct tcp_conn *c)
@@ -251,10 +296,10 @@ set_deadlines(struct tcp_conn *c)
 		c->ack_deadline = tcp_deadline(tcp, tcp->config.delayed_ack_us);
 	if (tcp_flight(c)) {
 		if (!c->rtx_deadline)
-			c->rtx_deadline = tcp_deadline(tcp, tcp_rto_us(c));
+			tcp_rtx_arm(c);
 	} else if (has_unsent(c)) {
 		if (!c->rtx_deadline) {
-			c->rtx_deadline = tcp_deadline(tcp, tcp_rto_us(c));
+			tcp_rtx_arm(c);
 			c->progress_tick = tcp->tick;
 		}
 	} else {
@@ -314,7 +359,7 @@ tcp_out_syn(struct tcp_conn *c)
 	if (answer)
 		o.options = (c->flags & TCP_F_TS ? TCP_MINI_OPT_TS : 0) |
 		            (c->flags & TCP_F_SACK ? TCP_MINI_OPT_SACK : 0) |
-		            (c->wscale_agreed ? TCP_MINI_OPT_WS : 0);
+		            (c->more & TCP_M_WSCALE_AGREED ? TCP_MINI_OPT_WS : 0);
 	struct header h = {.seq = c->snd_una,
 	    .ack = answer ? c->rcv_nxt : 0,
 	    .wnd = (uint16_t)RTE_MIN(tcp->config.rcv_buffer_bytes, 65535u),

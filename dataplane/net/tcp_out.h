@@ -13,6 +13,8 @@
 bool tcp_output(struct tcp_conn *c);
 /* A bare ACK at once; dsack may be NULL. */
 bool tcp_out_ack(struct tcp_conn *c, const struct tcp_range *dsack);
+/* One segment for the tail probe, whatever the congestion window says: new data (*fresh) or the last sent again. */
+bool tcp_out_tail(struct tcp_conn *c, bool *fresh);
 /* An ACK one below snd_una, which any peer must answer: keepalive and window probes. */
 bool tcp_out_probe(struct tcp_conn *c);
 /* SYN, or SYN-ACK in TCP_SYN_RECEIVED. */

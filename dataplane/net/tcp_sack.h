@@ -1,46 +1,98 @@
 /*
- * The sender's scoreboard (RFC 2018, 6675): which bytes above snd_una the peer has. Sorted, disjoint ranges,
- * allocated when the first SACK block or the first recovery comes and given back when everything is
- * acknowledged.
+ * The sender's scoreboard for peers with SACK (RFC 2018, 8985): what is in flight as runs, each of bytes with one fate:
+ * sent last at the same time, SACKed, lost, sent more than once.
  *
- * No state a segment: retransmission goes upwards, so that [snd_una, rtx_nxt) was sent again and [rtx_nxt,
- * lost_edge) will be, each without the SACKed ranges in it.
+ *   snd_una                                                  snd_nxt
+ *     |---sent 100---|--SACKed--|--lost--|--sent again 250--|---sent 180---|
  *
- *   snd_una        rtx_nxt              lost_edge          snd_nxt
- *     |--sent again---|---deemed lost------|---in flight------|
- *        [SACKed]         [SACKed]  [SACKed]   [SACKed]
+ * It exists on demand and is given back when everything is acknowledged. Without one, everything in flight left in one
+ * flush at rtt_start_us, which is all that requests and replies need; tcp_board_begin() makes one from that. Times are
+ * rounded up to a 32nd of the round trip, so that a window of any size is some hundred runs; rounding up only ever
+ * delays a verdict.
+ *
+ * A full board takes fewer splits: SACK blocks are then taken in part, times get coarser. All is bounded by
+ * TCP_BOARD_RUNS_MAX.
+ *
+ * For peers without SACK only the fields about recovery are used.
  */
 #ifndef WIRECACHE_TCP_SACK_H
 #define WIRECACHE_TCP_SACK_H
 
+#include "dataplane/net/tcp_mem.h"
 #include "dataplane/net/tcp_opt.h"
 
-#define TCP_BOARD_RANGES 29u
+#define TCP_RUN_SACKED 0x01u /* the peer has it */
+#define TCP_RUN_LOST   0x02u /* deemed lost and not sent again yet */
+#define TCP_RUN_AGAIN  0x04u /* was sent more than once: an ACK may be for any copy */
+
+/* Begins where the run before it ends. */
+struct tcp_run {
+	uint32_t end;
+	uint32_t sent_us; /* low bits of the clock, rounded up; of no meaning when SACKed */
+	uint32_t flags;   /* TCP_RUN_* */
+};
 
 struct tcp_board {
-	uint32_t prr_delivered, prr_out; /* proportional rate reduction (RFC 6937) */
-	uint32_t prr_start_pipe;
-	uint32_t len;
-	struct tcp_range ranges[TCP_BOARD_RANGES];
+	/* this recovery (tcp_recover.c) */
+	uint32_t prr_delivered, prr_out, prr_start_pipe; /* proportional rate reduction (RFC 6937) */
+	uint32_t undo_cwnd, undo_ssthresh; /* before the reduction; undo_cwnd 0: nothing to undo */
+	uint32_t undo_una;                 /* snd_una then */
+	uint32_t undo_bytes;               /* sent again since, not reported as duplicates yet */
+	uint32_t undo_ts;                  /* our timestamp on the first of them */
+	float undo_w_max;
+	/* RACK (tcp_rack.c) */
+	uint32_t rack_sent_us, rack_end,
+	    rack_rtt_us;      /* of the latest sent that was delivered */
+	uint32_t fack;        /* the highest delivered, SACKed or not */
+	uint32_t dsack_round; /* one DSACK counts until snd_una is here */
+	/* runs */
+	uint32_t sacked_bytes, lost_bytes;
+	uint32_t start; /* of the first run: snd_una */
+	uint16_t first, len, room;
+	uint8_t block_class; /* enum tcp_block_class */
+	bool undo_has_ts, has_rack;
+	struct tcp_run runs[];
 };
-static_assert(sizeof(struct tcp_board) <= 256, "one block");
 
-/* The connection's board, made when there is none; NULL when out of memory (then the peer counts as one
- * without SACK). */
-struct tcp_board *tcp_board_need(struct tcp_conn *c);
+#define TCP_BOARD_RUNS_MIN (unsigned)((256u - sizeof(struct tcp_board)) / sizeof(struct tcp_run))
+#define TCP_BOARD_RUNS_MAX \
+	(unsigned)((TCP_BLOCK_2K_BYTES - sizeof(struct tcp_board)) / sizeof(struct tcp_run))
+
+/* Does the board say what is in flight (else: SACK is not agreed, or there was no memory)? */
+static inline bool
+tcp_by_runs(const struct tcp_conn *c)
+{
+	return c->board && c->flags & TCP_F_SACK;
+}
+
+/* A board from what is in flight; NULL when out of memory. Not in a recovery without one. */
+struct tcp_board *tcp_board_begin(struct tcp_conn *c);
 void tcp_board_drop(struct tcp_conn *c);
 
-/* Takes the SACK blocks of a segment whose ACK is already applied. Returns bytes newly known to have
- * arrived. */
-uint32_t tcp_board_update(struct tcp_conn *c, const struct tcp_seg *seg);
-/* Forgets ranges below snd_una. */
-void tcp_board_trim(struct tcp_conn *c);
-/* Bytes in [from, to) that are SACKed. */
-uint32_t tcp_board_count(const struct tcp_conn *c, uint32_t from, uint32_t to);
-/* First byte at or after `from` that is not SACKed; *end: where the next SACKed range begins, or limit. */
-uint32_t tcp_board_hole(const struct tcp_conn *c, uint32_t from, uint32_t limit, uint32_t *end);
-/* RFC 6675 IsLost: everything unSACKed below the result is lost. snd_una: nothing is. */
-uint32_t tcp_board_lost_edge(const struct tcp_conn *c);
+static inline struct tcp_run *
+tcp_board_runs(struct tcp_board *b)
+{
+	return b->runs + b->first;
+}
+
+/* New bytes left: [snd_nxt, end). */
+void tcp_board_sent(struct tcp_conn *c, uint32_t end);
+/* Bytes left again. */
+void tcp_board_sent_again(struct tcp_conn *c, uint32_t from, uint32_t end);
+/* snd_una moved up. Returns bytes that are delivered and were not known to be. */
+uint32_t tcp_board_acked(struct tcp_conn *c, const struct tcp_seg *seg);
+/* Takes the SACK blocks of a segment whose ACK is already applied; makes a board if there is none. The same result. */
+uint32_t tcp_board_sacked(struct tcp_conn *c, const struct tcp_seg *seg);
+/* Marks one run as lost; merging is left to tcp_board_tidy(). */
+void tcp_board_lose(struct tcp_board *b, struct tcp_run *r, uint32_t bytes);
+/* Merges neighbours of one fate. */
+void tcp_board_tidy(struct tcp_board *b);
+/* Everything that the peer does not have is lost. forget: what it said it has, too (RFC 2018 8). */
+void tcp_board_lose_all(struct tcp_board *b, bool forget);
+/* Takes back every verdict. */
+void tcp_board_lose_none(struct tcp_board *b);
+/* The first lost bytes; false: none. */
+bool tcp_board_next_lost(struct tcp_board *b, struct tcp_range *lost);
 const char *tcp_board_check(const struct tcp_conn *c);
 
 #endif

@@ -3,7 +3,8 @@
  *
  *   tcp.c         create, destroy, tick, flush; calls of the application
  *   tcp_in.c      a burst of segments: parse, find, check, process
- *   tcp_ack.c     acknowledgements: what they free, RTT, loss detection
+ *   tcp_ack.c     acknowledgements: what they free, windows, RTT
+ *   tcp_recover.c what is lost is sent again; tcp_rack.c tells what, with SACK
  *   tcp_rx.c      bytes to the application, unread and out-of-order queues
  *   tcp_out.c     segments from queues; ACKs, RSTs
  *   tcp_sendq.c   bytes until they are acknowledged

@@ -410,7 +410,8 @@ check_windows(struct sim_host *host)
 		const struct tcp_conn *c = host->ends[s]->conn;
 		if (!c || c->state < TCP_ESTABLISHED || !host->sent_new_data || host->run->c.sessions > 1)
 			continue;
-		uint32_t bound = RTE_MAX(c->cwnd, c->mss + 1u);
+		/* A tail probe may leave beyond the window (RFC 8985 7.3). */
+		uint32_t bound = RTE_MAX(c->cwnd, c->mss + 1u) + (c->more & TCP_M_TAIL ? c->mss + 1u : 0);
 		if (tcp_pipe(c) > bound)
 			sim_fail(host->run, "host %u: %u bytes in flight, congestion window %u", host->index,
 			    tcp_pipe(c), c->cwnd);

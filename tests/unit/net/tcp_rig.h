@@ -47,6 +47,7 @@ static struct rig {
 	struct rte_mempool *pool;
 	uint64_t now_us;
 	uint64_t allocated;
+	bool alloc_fails;
 	struct net_flow flow;
 	uint16_t mtu;
 	/* what came out and was not looked at */
@@ -159,6 +160,8 @@ rig_random(void *ctx)
 static void *
 rig_alloc(void *ctx, size_t bytes)
 {
+	if (rig.alloc_fails)
+		return NULL;
 	void *p = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
 	memset(p, 0, bytes);
 	rig.allocated += bytes;

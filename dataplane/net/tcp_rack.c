@@ -1,0 +1,240 @@
+/*
+ * See tcp_rack.h.
+ */
+#include "dataplane/net/tcp_rack.h"
+
+#include "dataplane/net/tcp_out.h"
+#include "dataplane/net/tcp_stack.h"
+
+#define DUP_THRESH    3u
+#define MULT_MASK     0x0fu
+#define PERSIST_SHIFT 4u
+#define PERSIST_MAX   15u
+#define PROBE_SLACK_US \
+	1000u /* a peer is busy, our timer coarse: two round trips alone are too tight in a rack */
+#define TS_GRAIN_MS 1u
+
+/* ---- RACK ------------------------------------------------------------------------------------- */
+
+static uint32_t
+now_us(const struct tcp_conn *c)
+{
+	return (uint32_t)c->tcp->now_us;
+}
+
+static unsigned
+multiplier(const struct tcp_conn *c)
+{
+	return c->rack & MULT_MASK;
+}
+
+/* Sent more than once: is this surely about the copy that left last (RFC 8985 6.2, step 2)? */
+static bool
+last_copy_arrived(const struct tcp_conn *c, const struct tcp_seg *seg, uint32_t sent_us, uint32_t rtt_us)
+{
+	if (c->flags & TCP_F_TS && seg->has_ts) {
+		uint32_t sent_ts = tcp_ts_now(c->tcp) + c->ts_offset - (now_us(c) - sent_us) / 1000;
+		if (tcp_seq_lt(seg->tsecr + TS_GRAIN_MS, sent_ts))
+			return false;
+	}
+	return rtt_us >= (uint32_t)c->min_rtt << TCP_MIN_RTT_SHIFT;
+}
+
+static bool
+sent_before(const struct tcp_board *b, const struct tcp_run *r)
+{
+	if (r->sent_us != b->rack_sent_us)
+		return tcp_seq_lt(r->sent_us, b->rack_sent_us);
+	return tcp_seq_lt(r->end, b->rack_end);
+}
+
+void
+tcp_rack_delivered(struct tcp_conn *c, const struct tcp_seg *seg, const struct tcp_run *r)
+{
+	struct tcp_board *b = c->board;
+	int32_t elapsed = (int32_t)(now_us(c) - r->sent_us);
+	uint32_t rtt_us = elapsed > 0 ? (uint32_t)elapsed : 0; /* times are rounded up */
+	if (tcp_seq_lt(r->end, b->fack) && !(r->flags & TCP_RUN_AGAIN) && !multiplier(c))
+		c->rack |= 1; /* late but not lost: reordering */
+	if (r->flags & TCP_RUN_AGAIN && !last_copy_arrived(c, seg, r->sent_us, rtt_us))
+		return;
+	if (b->has_rack && sent_before(b, r))
+		return;
+	b->has_rack = true;
+	b->rack_sent_us = r->sent_us;
+	b->rack_end = r->end;
+	b->rack_rtt_us = rtt_us;
+}
+
+void
+tcp_rack_settle(struct tcp_conn *c)
+{
+	struct tcp_board *b = c->board;
+	b->fack = tcp_seq_max(b->fack, c->snd_una);
+	for (unsigned i = b->len; i-- > 0;) {
+		const struct tcp_run *r = tcp_board_runs(b) + i;
+		if (!(r->flags & TCP_RUN_SACKED))
+			continue;
+		b->fack = tcp_seq_max(b->fack, r->end);
+		break;
+	}
+}
+
+static unsigned
+islands(struct tcp_board *b)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < b->len; i++)
+		n += tcp_board_runs(b)[i].flags & TCP_RUN_SACKED;
+	return n;
+}
+
+static uint32_t
+reordering_window(const struct tcp_conn *c)
+{
+	struct tcp_board *b = c->board;
+	unsigned mult = multiplier(c);
+	if (!mult) {
+		if (c->flags & (TCP_F_RECOVERY | TCP_F_LOSS) || b->sacked_bytes > (DUP_THRESH - 1) * c->mss ||
+		    islands(b) >= DUP_THRESH)
+			return 0;
+		mult = 1;
+	}
+	uint32_t srtt_us = c->srtt_us8 >> 3;
+	uint32_t least_us = c->min_rtt ? (uint32_t)c->min_rtt << TCP_MIN_RTT_SHIFT : srtt_us;
+	return RTE_MIN(mult * least_us / 4, srtt_us);
+}
+
+void
+tcp_rack_detect(struct tcp_conn *c)
+{
+	struct tcp_board *b = c->board;
+	uint32_t start = b->start, bound_us = b->rack_rtt_us + reordering_window(c), wait_us = 0;
+	bool lost = false;
+	if (!b->has_rack)
+		return;
+	for (unsigned i = 0; i < b->len; i++) {
+		struct tcp_run *r = tcp_board_runs(b) + i;
+		uint32_t bytes = r->end - start;
+		start = r->end;
+		if (r->flags & (TCP_RUN_SACKED | TCP_RUN_LOST) || !sent_before(b, r))
+			continue;
+		int32_t left_us = (int32_t)(r->sent_us + bound_us - now_us(c));
+		if (left_us <= 0) {
+			tcp_board_lose(b, r, bytes);
+			lost = true;
+		} else {
+			wait_us = RTE_MAX(wait_us, (uint32_t)left_us);
+		}
+	}
+	if (lost)
+		tcp_board_tidy(b);
+	if (!wait_us)
+		return;
+	c->rtx_deadline = tcp_deadline(c->tcp, wait_us);
+	c->more = (uint8_t)((c->more | TCP_M_REO) & ~TCP_M_PTO);
+	tcp_touch(c); /* arms the wheel */
+}
+
+void
+tcp_rack_timeout(struct tcp_conn *c)
+{
+	struct tcp_board *b = c->board;
+	uint32_t start = b->start, bound_us = b->rack_rtt_us + reordering_window(c);
+	for (unsigned i = 0; i < b->len; i++) {
+		struct tcp_run *r = tcp_board_runs(b) + i;
+		bool old = (int32_t)(now_us(c) - r->sent_us - bound_us) >= 0;
+		if ((i == 0 || old) && !(r->flags & (TCP_RUN_SACKED | TCP_RUN_LOST)))
+			tcp_board_lose(b, r, r->end - start);
+		start = r->end;
+	}
+	tcp_board_tidy(b);
+}
+
+void
+tcp_rack_widen(struct tcp_conn *c)
+{
+	struct tcp_board *b = c->board;
+	if (tcp_seq_lt(c->snd_una, b->dsack_round))
+		return;
+	b->dsack_round = c->snd_nxt;
+	unsigned mult = RTE_MIN(RTE_MAX(multiplier(c), 1u) + 1, MULT_MASK);
+	c->rack = (uint8_t)(PERSIST_MAX << PERSIST_SHIFT | mult);
+}
+
+void
+tcp_rack_recovered(struct tcp_conn *c)
+{
+	if (c->rack >> PERSIST_SHIFT)
+		c->rack = (uint8_t)(c->rack - (1u << PERSIST_SHIFT));
+	else if (multiplier(c))
+		c->rack = 1;
+}
+
+/* ---- the tail --------------------------------------------------------------------------------- */
+
+static uint32_t
+probe_timeout_us(const struct tcp_conn *c)
+{
+	return (c->srtt_us8 >> 2) + PROBE_SLACK_US;
+}
+
+/* Only what is two segments or more: a single one may wait for the peer's delayed ACK (RFC 8985 7.2). */
+static bool
+probe_allowed(const struct tcp_conn *c)
+{
+	return c->flags & TCP_F_SACK && !(c->flags & (TCP_F_RECOVERY | TCP_F_LOSS)) &&
+	       !(c->more & TCP_M_TAIL) && c->srtt_us8 && !c->backoff && c->snd_wnd &&
+	       tcp_flight(c) > c->mss && !(c->board && c->board->sacked_bytes);
+}
+
+void
+tcp_rtx_arm(struct tcp_conn *c)
+{
+	uint32_t us = tcp_rto_us(c);
+	c->more &= (uint8_t) ~(TCP_M_PTO | TCP_M_REO);
+	if (unlikely(tcp_flight(c) > c->mss) && probe_allowed(c) && probe_timeout_us(c) < us) {
+		us = probe_timeout_us(c);
+		c->more |= TCP_M_PTO;
+	}
+	c->rtx_deadline = tcp_deadline(c->tcp, us);
+}
+
+bool
+tcp_tail_due(struct tcp_conn *c)
+{
+	bool sent = false;
+	if (probe_allowed(c)) {
+		/* Lazily: what was sent meanwhile has its own two round trips. */
+		uint32_t at = c->tx_tick + tcp_ticks(probe_timeout_us(c));
+		if (tcp_seq_lt(c->tcp->tick, at)) {
+			c->rtx_deadline = at ? at : 1;
+			return false;
+		}
+		bool fresh = false;
+		sent = tcp_out_tail(c, &fresh);
+		if (sent) {
+			c->more = (uint8_t)((c->more & ~TCP_M_TAIL_AGAIN) | TCP_M_TAIL |
+			                    (fresh ? 0 : TCP_M_TAIL_AGAIN));
+			c->tail_end = c->snd_nxt;
+			c->tcp->counters->tcp_tail_probes++;
+		}
+	}
+	c->more &= (uint8_t) ~(TCP_M_PTO | TCP_M_REO);
+	c->rtx_deadline = tcp_deadline(c->tcp, tcp_rto_us(c));
+	return sent;
+}
+
+bool
+tcp_tail_acked(struct tcp_conn *c, const struct tcp_seg *seg, const struct tcp_range *dsack, uint32_t acked)
+{
+	if (tcp_seq_lt(seg->ack, c->tail_end))
+		return false;
+	bool again = c->more & TCP_M_TAIL_AGAIN, beyond = seg->ack != c->tail_end;
+	bool for_nothing = dsack && dsack->end == c->tail_end;
+	/* A peer without DSACK acknowledges the second copy once more. */
+	bool twice = !beyond && !acked && !seg->len && !seg->sacks_len;
+	if (!again || for_nothing || beyond || twice)
+		c->more &= (uint8_t)~TCP_M_TAIL;
+	return again && !for_nothing && beyond;
+}
