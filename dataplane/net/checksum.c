@@ -1,34 +1,8 @@
 /*
  * The Internet checksum in software: for ports without offloads, for ICMP, and for what no port can do
- * (chains that leave as fragments). The loops are plain so that the compiler vectorises them.
+ * (chains that leave as fragments). Bytes in one piece are summed inline (checksum.h); this is for chains.
  */
 #include "dataplane/net/checksum.h"
-
-uint64_t
-csum_bytes(const void *bytes, size_t len)
-{
-	const uint8_t *p = bytes;
-	uint64_t sum = 0;
-
-	for (; len >= 4; p += 4, len -= 4) {
-		uint32_t w;
-		memcpy(&w, p, sizeof(w));
-		sum += w;
-	}
-	if (len >= 2) {
-		uint16_t h;
-		memcpy(&h, p, sizeof(h));
-		sum += h;
-		p += 2;
-		len -= 2;
-	}
-	if (len > 0) {
-		uint16_t last = 0;
-		memcpy(&last, p, 1);
-		sum += last;
-	}
-	return sum;
-}
 
 uint64_t
 csum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len)

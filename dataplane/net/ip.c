@@ -8,6 +8,7 @@
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/neigh.h"
 #include "dataplane/net/pkt.h"
+#include "dataplane/net/plain.h"
 #include "dataplane/net/stack.h"
 
 /* ---- in --------------------------------------------------------------------------------------- */
@@ -253,11 +254,10 @@ ip_output_large(struct net_stack *stack, const struct iface *ifc, const struct n
 	ip_fragment(stack, ifc, flow, proto, m);
 }
 
-void
-net_ip_output(
+static __rte_noinline void
+ip_output_general(
     struct net_stack *stack, const struct net_flow *flow, uint8_t proto, struct rte_mbuf *m, uint16_t tso_mss)
 {
-	assert(flow->iface < stack->ifaces_len);
 	const struct iface *ifc = &stack->ifaces[flow->iface];
 	const bool v4 = net_addr_is_v4(&flow->remote);
 	const uint32_t ip_bytes = m->pkt_len + ip_header_bytes(v4);
@@ -282,4 +282,16 @@ net_ip_output(
 	if (unlikely(tso_mss != 0))
 		NET_COUNT(stack, tx_tso);
 	ip_forward_to_neighbour(stack, ifc, &flow->remote, m);
+}
+
+void
+net_ip_output(
+    struct net_stack *stack, const struct net_flow *flow, uint8_t proto, struct rte_mbuf *m, uint16_t tso_mss)
+{
+	assert(flow->iface < stack->ifaces_len);
+	if (proto == IPPROTO_TCP && likely(plain_output(stack, flow, IPPROTO_TCP, m,
+	                                (rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *)->data_off >> 4) * 4u,
+	                                RTE_MBUF_F_TX_TCP_CKSUM, offsetof(struct rte_tcp_hdr, cksum))))
+		return;
+	ip_output_general(stack, flow, proto, m, tso_mss);
 }

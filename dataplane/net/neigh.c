@@ -40,6 +40,7 @@ struct neigh_table {
 	uint16_t hand;   /* where the search for a victim goes on */
 	uint16_t incomplete_len;
 	uint16_t timed_len;
+	uint16_t last; /* entry found last: a burst goes to few hops, mostly to one gateway */
 	uint16_t timed[NEIGH_ENTRIES];
 	uint16_t buckets[NEIGH_BUCKETS];
 	struct neigh entries[NEIGH_ENTRIES];
@@ -83,12 +84,24 @@ neigh_bucket(struct neigh_table *t, uint8_t iface, const struct net_addr *addr)
 	return &t->buckets[(h ^ h >> 32) * 0x9e3779b97f4a7c15u >> 54 & (NEIGH_BUCKETS - 1)];
 }
 
+static inline bool
+neigh_is(const struct neigh *e, uint8_t iface, const struct net_addr *addr)
+{
+	return e->iface == iface && net_addr_equal(&e->addr, addr);
+}
+
 static inline struct neigh *
 neigh_find(struct neigh_table *t, uint8_t iface, const struct net_addr *addr)
 {
+	struct neigh *last = &t->entries[t->last];
+
+	if (likely(neigh_is(last, iface, addr) && last->state != NEIGH_NONE))
+		return last;
 	for (uint16_t i = *neigh_bucket(t, iface, addr); i != NEIGH_NIL; i = t->entries[i].next)
-		if (t->entries[i].iface == iface && net_addr_equal(&t->entries[i].addr, addr))
+		if (neigh_is(&t->entries[i], iface, addr)) {
+			t->last = i;
 			return &t->entries[i];
+		}
 	return NULL;
 }
 
@@ -227,6 +240,19 @@ neigh_enqueue(struct net_stack *stack, const struct iface *ifc, const struct net
 		e->queue_len--;
 	}
 	e->queue[e->queue_len++] = m;
+}
+
+const struct rte_ether_addr *
+neigh_known(struct net_stack *stack, const struct iface *ifc, const struct net_addr *hop)
+{
+	struct neigh *e = neigh_find(stack->neigh, ifc->index, hop);
+
+	if (unlikely(e == NULL || e->state == NEIGH_INCOMPLETE))
+		return NULL;
+	e->used_us = stack->now_us;
+	if (unlikely(e->state != NEIGH_REACHABLE || stack->now_us >= e->due_us))
+		neigh_age(stack, e);
+	return &e->mac;
 }
 
 void

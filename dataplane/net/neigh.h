@@ -43,6 +43,10 @@ void neigh_destroy(struct net_stack *stack);
 void neigh_output(
     struct net_stack *stack, const struct iface *ifc, const struct net_addr *hop, struct rte_mbuf *m);
 
+/* The address to send to now, the entry aged as neigh_output() does; NULL when hop is not resolved. */
+const struct rte_ether_addr *neigh_known(
+    struct net_stack *stack, const struct iface *ifc, const struct net_addr *hop);
+
 /* What was heard about addr; mac NULL: what is known holds. flags: enum neigh_learn_flags. */
 void neigh_learn(struct net_stack *stack, const struct iface *ifc, const struct net_addr *addr,
     const struct rte_ether_addr *mac, unsigned flags);

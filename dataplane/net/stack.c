@@ -6,6 +6,7 @@
 #include <rte_prefetch.h>
 
 #include "dataplane/net/neigh.h"
+#include "dataplane/net/plain.h"
 #include "dataplane/net/reassembly.h"
 #include "dataplane/net/stack.h"
 
@@ -88,6 +89,7 @@ net_iface_setup(struct iface *ifc, const struct net_iface *conf, uint8_t index)
 		/* RFC 3021: a /31 and a host route have no broadcast address. */
 		ifc->broadcast4 = conf->prefix4 < 31 ? ifc->addr4 | ~ifc->mask4 : RTE_BE32(0xffffffff);
 	}
+	ifc->plain = ifc->addr4 != 0 && conf->vlan_id == 0;
 	ifc->ip6 = conf->mtu >= IP6_MTU_MIN;
 	if (net_addr_is_zero(&conf->addr6[0]))
 		net_link_local(&conf->mac, &ifc->conf.addr6[0]);
@@ -230,7 +232,8 @@ net_input(struct net_stack *stack, uint8_t iface, struct rte_mbuf **pkts, unsign
 	stack->counters.rx_packets += n;
 	for (unsigned i = 0; i < n; i++) {
 		bytes += pkts[i]->pkt_len;
-		eth_input(stack, ifc, pkts[i]);
+		if (unlikely(!plain_input(stack, ifc, pkts[i])))
+			eth_input(stack, ifc, pkts[i]);
 	}
 	stack->counters.rx_bytes += bytes;
 	const unsigned tcp_len = stack->tcp_rx_len, udp_len = stack->udp_rx_len;

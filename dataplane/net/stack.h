@@ -39,7 +39,8 @@ struct iface {
 	struct net_addr prefix6_mask;
 	struct net_addr solicited6[NET_ADDRS6_MAX]; /* solicited-node multicast of each address; zero: none */
 	uint8_t index;
-	bool ip6; /* the MTU allows IPv6 */
+	bool ip6;   /* the MTU allows IPv6 */
+	bool plain; /* IPv4 and no VLAN: most packets may take the short way of plain.h */
 };
 
 /* Token bucket in virtual time; a token is RATE_TOKEN credits, of which rate_per_s come in a microsecond. */

@@ -3,6 +3,7 @@
  * answered with port unreachable.
  */
 #include "dataplane/net/pkt.h"
+#include "dataplane/net/plain.h"
 #include "dataplane/net/stack.h"
 
 #define UDP_PAYLOAD_MAX 65507u /* 65 535 less the IPv4 and UDP headers */
@@ -65,9 +66,12 @@ net_udp_output(struct net_stack *stack, const struct net_flow *flow, struct rte_
 		NET_DROP_PKT(stack, tx_headroom, m);
 		return;
 	}
-	*udp = (struct rte_udp_hdr){.src_port = flow->local_port,
-	    .dst_port = flow->remote_port,
-	    .dgram_len = rte_cpu_to_be_16((uint16_t)len)};
+	/* One store: the checksum's loads need not wait. Its field stays zero. */
+	const uint64_t header = (uint64_t)flow->local_port | (uint64_t)flow->remote_port << 16 |
+	                        (uint64_t)rte_cpu_to_be_16((uint16_t)len) << 32;
+	memcpy(udp, &header, sizeof(header));
 	NET_COUNT(stack, udp_tx);
-	net_ip_output(stack, flow, IPPROTO_UDP, m, 0);
+	if (unlikely(!plain_output(stack, flow, IPPROTO_UDP, m, sizeof(*udp), RTE_MBUF_F_TX_UDP_CKSUM,
+	        offsetof(struct rte_udp_hdr, dgram_cksum))))
+		net_ip_output(stack, flow, IPPROTO_UDP, m, 0);
 }

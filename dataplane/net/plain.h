@@ -1,0 +1,251 @@
+/*
+ * The plain packet, in and out, in one pass over its headers: IPv4 without options or fragments, UDP or TCP, in one
+ * buffer, untagged, to or from a neighbour that is known. Nearly all packets of a cache are that.
+ *
+ * These functions only take what they can finish. For anything else they return false, having changed nothing, and the
+ * general way (eth.c, ip4.c, udp.c, ip.c, neigh.c) looks at the packet from the start: it alone drops, counts drops and
+ * answers. A packet that the general way would drop is never taken here.
+ */
+#ifndef WIRECACHE_NET_PLAIN_H
+#define WIRECACHE_NET_PLAIN_H
+
+#include <rte_tcp.h>
+
+#include "dataplane/net/checksum.h"
+#include "dataplane/net/neigh.h"
+#include "dataplane/net/stack.h"
+
+#define PLAIN_HEADERS (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr))
+#define PLAIN_TYPE    RTE_BE32(0x08004500) /* Ethernet type IPv4; version 4, five words; the TOS byte is free */
+#define PLAIN_MASK    RTE_BE32(0xffffff00)
+#define PLAIN_ECN_CE  0x03u
+
+static inline uint64_t
+plain_load64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint32_t
+plain_load32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint16_t
+plain_load16(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* Headers with their checksum in them sum up to all ones. */
+static inline bool
+plain_sum_ok(uint64_t sum)
+{
+	return csum_fold(sum) == 0xffff;
+}
+
+/* By the port's verdict where it has one. */
+static inline bool
+plain_ip_sum_ok(const struct iface *ifc, const struct rte_mbuf *m, const uint8_t *ip)
+{
+	const uint64_t verdict = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+
+	if ((ifc->conf.offloads & NET_OFFLOAD_RX_CSUM) && verdict != RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN)
+		return verdict != RTE_MBUF_F_RX_IP_CKSUM_BAD;
+	return plain_sum_ok(csum_ip4_header(ip));
+}
+
+static inline bool
+plain_l4_sum_ok(
+    const struct iface *ifc, const struct rte_mbuf *m, const uint8_t *ip, const uint8_t *l4, uint32_t l4_len)
+{
+	const uint64_t verdict = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+	if ((ifc->conf.offloads & NET_OFFLOAD_RX_CSUM) && verdict != RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN)
+		return verdict != RTE_MBUF_F_RX_L4_CKSUM_BAD;
+	return plain_sum_ok(csum_bytes(l4, l4_len) + plain_load32(ip + 12) + plain_load32(ip + 16) +
+	                    rte_cpu_to_be_16(ip[9]) + rte_cpu_to_be_16((uint16_t)l4_len));
+}
+
+/* No host has it: this network, loopback, multicast, reserved, broadcast, ourselves. */
+static inline bool
+plain_source_ok(const struct iface *ifc, rte_be32_t source)
+{
+	const uint32_t first = rte_be_to_cpu_32(source) >> 24;
+
+	return first - 1 < 223 && first != 127 && source != ifc->addr4 && source != ifc->broadcast4;
+}
+
+static inline struct net_flow
+plain_flow(const struct iface *ifc, const uint8_t *ip, uint32_t ports)
+{
+	return (struct net_flow){
+	    .local = net_addr_v4(plain_load32(ip + 16)),
+	    .remote = net_addr_v4(plain_load32(ip + 12)),
+	    .local_port = (rte_be16_t)(ports >> 16), /* little-endian load: the source comes first */
+	    .remote_port = (rte_be16_t)ports,
+	    .iface = ifc->index,
+	};
+}
+
+static inline void
+plain_cut(struct rte_mbuf *m, uint32_t off, uint32_t len)
+{
+	m->data_off = (uint16_t)(m->data_off + off);
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
+}
+
+static inline bool
+plain_udp_input(
+    struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m, const uint8_t *ip, uint32_t l4_len)
+{
+	const uint8_t *l4 = ip + sizeof(struct rte_ipv4_hdr);
+	const uint32_t ports = plain_load32(l4), len = rte_be_to_cpu_16(plain_load16(l4 + 4));
+
+	if (unlikely(len < sizeof(struct rte_udp_hdr) || len > l4_len || (rte_be16_t)ports == 0 ||
+	             (rte_be16_t)(ports >> 16) != stack->udp_ports[0] || stack->udp_ports[0] == 0))
+		return false;
+	if (unlikely(plain_load16(l4 + 6) != 0 && !plain_l4_sum_ok(ifc, m, ip, l4, len)))
+		return false;
+	NET_COUNT(stack, udp_rx);
+	struct net_udp_rx *rx = &stack->udp_rx[stack->udp_rx_len++];
+	rx->flow = plain_flow(ifc, ip, ports);
+	rx->m = m;
+	plain_cut(m, PLAIN_HEADERS + sizeof(struct rte_udp_hdr), len - (uint32_t)sizeof(struct rte_udp_hdr));
+	return true;
+}
+
+static inline bool
+plain_tcp_input(
+    struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m, const uint8_t *ip, uint32_t l4_len)
+{
+	const uint8_t *l4 = ip + sizeof(struct rte_ipv4_hdr);
+
+	if (unlikely(l4_len < sizeof(struct rte_tcp_hdr) || !plain_l4_sum_ok(ifc, m, ip, l4, l4_len)))
+		return false;
+	struct tcp_rx *rx = &stack->tcp_rx[stack->tcp_rx_len++];
+	rx->flow = plain_flow(ifc, ip, plain_load32(l4));
+	rx->m = m;
+	rx->ecn_ce = (ip[1] & PLAIN_ECN_CE) == PLAIN_ECN_CE;
+	plain_cut(m, PLAIN_HEADERS, l4_len);
+	return true;
+}
+
+/* Collects a datagram or segment for its layer; m's data starts with the Ethernet header. */
+static inline bool
+plain_input(struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m)
+{
+	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *), *ip = eth + sizeof(struct rte_ether_hdr);
+
+	if (unlikely(m->nb_segs != 1 || m->data_len < PLAIN_HEADERS + sizeof(struct rte_udp_hdr) ||
+	             !ifc->plain || (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)))
+		return false;
+	if (unlikely(
+	        (plain_load64(eth) & RTE_LE64(0x0000ffffffffffff)) != ifc->mac48 ||
+	        (plain_load32(eth + 12) & PLAIN_MASK) != PLAIN_TYPE || plain_load32(ip + 16) != ifc->addr4 ||
+	        (plain_load16(ip + 6) & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0 ||
+	        !plain_source_ok(ifc, plain_load32(ip + 12))))
+		return false;
+	const uint32_t total = rte_be_to_cpu_16(plain_load16(ip + 2));
+	if (unlikely(total > m->data_len - sizeof(struct rte_ether_hdr) ||
+	             total < sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr) ||
+	             !plain_ip_sum_ok(ifc, m, ip)))
+		return false;
+	if (ip[9] == IPPROTO_UDP)
+		return plain_udp_input(stack, ifc, m, ip, total - (uint32_t)sizeof(struct rte_ipv4_hdr));
+	return ip[9] == IPPROTO_TCP &&
+	       plain_tcp_input(stack, ifc, m, ip, total - (uint32_t)sizeof(struct rte_ipv4_hdr));
+}
+
+/* ---- out -------------------------------------------------------------------------------------- */
+
+/* The checksum of what m holds: the port's work, then the pseudo-header's sum, or ours. */
+static inline uint16_t
+plain_l4_sum(
+    const struct iface *ifc, const struct net_flow *flow, uint8_t proto, const uint8_t *l4, uint32_t len)
+{
+	const uint64_t pseudo = (uint64_t)net_addr_get_v4(&flow->local) + net_addr_get_v4(&flow->remote) +
+	                        rte_cpu_to_be_16(proto) + rte_cpu_to_be_16((uint16_t)len);
+
+	if (ifc->conf.offloads & NET_OFFLOAD_TX_L4_CSUM)
+		return csum_fold(pseudo);
+	const uint16_t sum = csum_finish(csum_bytes(l4, len) + pseudo);
+	return proto == IPPROTO_UDP && sum == 0 ? 0xffff : sum; /* 0 would mean "none" (RFC 768) */
+}
+
+/* Five words, summed in registers: no load waits for smaller stores. */
+static inline void
+plain_ip_write(uint8_t *ip, const struct net_flow *flow, uint8_t proto, uint32_t total,
+    uint32_t id_and_offset, bool checksum)
+{
+	const uint32_t first = rte_cpu_to_be_32(0x45000000u | total);
+	const uint32_t second = rte_cpu_to_be_32(id_and_offset);
+	uint32_t third = rte_cpu_to_be_32(IP_HOPS << 24 | (uint32_t)proto << 16);
+	const uint32_t local = net_addr_get_v4(&flow->local), remote = net_addr_get_v4(&flow->remote);
+
+	if (checksum)
+		third |= (uint32_t)csum_finish((uint64_t)first + second + third + local + remote) << 16;
+	memcpy(ip, &first, sizeof(first));
+	memcpy(ip + 4, &second, sizeof(second));
+	memcpy(ip + 8, &third, sizeof(third));
+	memcpy(ip + 12, &local, sizeof(local));
+	memcpy(ip + 16, &remote, sizeof(remote));
+}
+
+/*
+ * Sends m, whose data starts with the layer 4 header, its checksum zero. l4_bytes and l4_flag: of the header, for a
+ * port that sums; sum_off: where the checksum goes.
+ */
+static inline bool
+plain_output(struct net_stack *stack, const struct net_flow *flow, uint8_t proto, struct rte_mbuf *m,
+    uint32_t l4_bytes, uint64_t l4_flag, uint32_t sum_off)
+{
+	const struct iface *ifc = &stack->ifaces[flow->iface];
+	const uint32_t total = m->pkt_len + (uint32_t)sizeof(struct rte_ipv4_hdr);
+	const uint32_t offloads = ifc->conf.offloads;
+
+	if (unlikely(m->nb_segs != 1 || !ifc->plain || !net_addr_is_v4(&flow->remote) ||
+	             total > ifc->conf.mtu || rte_pktmbuf_headroom(m) < PLAIN_HEADERS))
+		return false;
+	const bool on_link = ((net_addr_get_v4(&flow->remote) ^ ifc->addr4) & ifc->mask4) == 0;
+	const struct rte_ether_addr *mac =
+	    neigh_known(stack, ifc, on_link ? &flow->remote : &ifc->conf.gateway4);
+	if (unlikely(mac == NULL))
+		return false;
+	uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *), *eth = l4 - PLAIN_HEADERS;
+	const uint16_t sum = plain_l4_sum(ifc, flow, proto, l4, m->pkt_len);
+	const uint32_t word = proto == IPPROTO_TCP ? RTE_IPV4_HDR_DF_FLAG : (uint32_t)stack->ip4_id++ << 16;
+	const rte_be16_t type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
+
+	memcpy(l4 + sum_off, &sum, sizeof(sum));
+	plain_ip_write(eth + sizeof(struct rte_ether_hdr), flow, proto, total, word,
+	    !(offloads & NET_OFFLOAD_TX_IP4_CSUM));
+	memcpy(eth, mac, RTE_ETHER_ADDR_LEN);
+	memcpy(eth + RTE_ETHER_ADDR_LEN, &ifc->conf.mac, RTE_ETHER_ADDR_LEN);
+	memcpy(eth + 2 * RTE_ETHER_ADDR_LEN, &type, sizeof(type));
+	m->ol_flags = (m->ol_flags & (RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT)) | RTE_MBUF_F_TX_IPV4 |
+	              (offloads & NET_OFFLOAD_TX_IP4_CSUM ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
+	              (offloads & NET_OFFLOAD_TX_L4_CSUM ? l4_flag : 0);
+	m->tx_offload = rte_mbuf_tx_offload(
+	    sizeof(struct rte_ether_hdr), sizeof(struct rte_ipv4_hdr), l4_bytes, 0, 0, 0, 0);
+	m->data_off = (uint16_t)(m->data_off - PLAIN_HEADERS);
+	m->data_len = (uint16_t)(m->data_len + PLAIN_HEADERS);
+	m->pkt_len += PLAIN_HEADERS;
+	NET_COUNT(stack, tx_packets);
+	stack->counters.tx_bytes += m->pkt_len;
+	stack->env.tx(stack->env.ctx, ifc->index, m);
+	return true;
+}
+
+#endif
