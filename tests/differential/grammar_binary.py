@@ -83,12 +83,26 @@ def other(rng):
 
 def unknown(rng):
     """Opcodes that nobody has; they keep the connection."""
-    return Command("unknown opcode", packet(rng, rng.choice([0x1B, 0x30, 0x7F, 0xFF])), [])
+    return Command("unknown opcode", packet(rng, rng.choice([0x1B, 0x25, 0x30, 0x40, 0x7F, 0x90, 0xFF])), [])
+
+
+def flush(rng):
+    return Command("other", packet(rng, rng.choice([0x08, 0x18]), b"", rng.choice([b"", bytes(4)])), [])
+
+
+def contradiction(rng):
+    """Lengths that contradict each other, with the key and extras that they announce: memcached waits for these."""
+    opcode = rng.choice(SETS + JOINS + COUNTS + DELETES + [0x00, 0x09, 0x1C, 0x1D, 0x08, 0x0A, 0x0B])
+    key_len, extras_len = rng.choice([(1, 0), (1, 4), (1, 8), (1, 20), (5, 0), (5, 8), (251, 0), (251, 8), (300, 8), (5, 4)])
+    head = struct.pack(">BBHBBHII", 0x80, opcode, key_len, extras_len, 0, 0, key_len + extras_len - 1, rng.getrandbits(32))
+    return head, bytes(8), b"a" * (key_len + extras_len)
 
 
 def wrong_shape(rng):
     """Refused and closed. What was not sent by then is lost in memcached, so it stands alone."""
     key = pick_key(rng)
+    if rng.random() < 0.4:
+        return Command("wrong shape", contradiction(rng), [])
     return Command("wrong shape", rng.choice([
         packet(rng, 0x00), packet(rng, 0x00, key, b"1234"), packet(rng, 0x00, key, b"", b"x"),
         packet(rng, 0x01, key, b"", b"x"), packet(rng, 0x01, b"", b"12345678", b"x"), packet(rng, 0x0E, key, b"12345678", b"x"),
@@ -98,7 +112,7 @@ def wrong_shape(rng):
 
 
 WEIGHTS = [(store, 34), (fetch, 24), (count, 14), (join, 8), (fetch_and_touch, 6), (touch, 4), (delete, 5), (other, 3),
-           (unknown, 0.5), (wrong_shape, 1)]
+           (unknown, 0.5), (flush, 0.3), (wrong_shape, 1)]
 
 
 def command(rng):

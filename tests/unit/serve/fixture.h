@@ -303,6 +303,18 @@ fixture_say(struct fixture *f, const char *text)
 	return fixture_talk(f, text, strlen(text));
 }
 
+/* Plays a script of send and expected reply pairs, ended by NULL. */
+static inline void
+fixture_play(struct fixture *f, const char *const script[][2])
+{
+	for (unsigned i = 0; script[i][0] != NULL; i++) {
+		const char *reply = fixture_say(f, script[i][0]);
+
+		if (strcmp(reply, script[i][1]) != 0)
+			fail_msg("step %u: %s\ngot: %s\nexpected: %s", i, script[i][0], reply, script[i][1]);
+	}
+}
+
 #define expect_reply(f, send, reply) assert_string_equal(fixture_say(f, send), reply)
 
 static inline int

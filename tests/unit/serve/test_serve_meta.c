@@ -6,17 +6,6 @@
 #define BAD_FORMAT "CLIENT_ERROR bad command line format\r\n"
 
 static void
-play(struct fixture *f, const char *const script[][2])
-{
-	for (unsigned i = 0; script[i][0] != NULL; i++) {
-		const char *reply = fixture_say(f, script[i][0]);
-
-		if (strcmp(reply, script[i][1]) != 0)
-			fail_msg("step %u: %s\ngot: %s\nexpected: %s", i, script[i][0], reply, script[i][1]);
-	}
-}
-
-static void
 meta_get_returns_flags_in_request_order(void **state)
 {
 	static const char *const script[][2] = {
@@ -32,7 +21,7 @@ meta_get_returns_flags_in_request_order(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -52,7 +41,7 @@ given_cas_is_taken_by_ma_and_md_invalidate(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -83,7 +72,7 @@ binary_key_is_the_raw_key_and_remembered(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -120,7 +109,7 @@ item_due_for_recache_gives_one_winner(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -137,7 +126,7 @@ stale_item_is_served_and_recached_once(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -159,7 +148,7 @@ set_modes_answer_by_presence(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -176,7 +165,7 @@ explicit_cas_is_kept(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -191,7 +180,7 @@ meta_delete_checks_and_tombstones(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -212,7 +201,7 @@ arithmetic_creates_counts_and_checks(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void

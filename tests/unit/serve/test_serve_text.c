@@ -13,18 +13,6 @@
 
 static char key_250[251], key_251[252];
 
-/* Plays a script of send and expected reply pairs, ended by NULL. */
-static void
-play(struct fixture *f, const char *const script[][2])
-{
-	for (unsigned i = 0; script[i][0] != NULL; i++) {
-		const char *reply = fixture_say(f, script[i][0]);
-
-		if (strcmp(reply, script[i][1]) != 0)
-			fail_msg("step %u: %s\ngot: %s\nexpected: %s", i, script[i][0], reply, script[i][1]);
-	}
-}
-
 static void
 storage_commands_answer_by_presence(void **state)
 {
@@ -49,7 +37,7 @@ storage_commands_answer_by_presence(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -88,7 +76,7 @@ gets_answer_every_key_in_order(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -140,7 +128,7 @@ noreply_hides_all_but_bad_lengths(void **state)
 	};
 	struct fixture *f = *state;
 
-	play(f, script);
+	fixture_play(f, script);
 	expect_reply(f, "set a 0 0 1 noreply\r\nabc", "");
 	expect_reply(f, "\r\n", BAD_FORMAT);
 	expect_reply(f, "set a 0 0 -1 noreply\r\nset a noreply\r\n", BAD_FORMAT BAD_FORMAT);
@@ -169,7 +157,7 @@ bad_data_chunk_keeps_the_old_value(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -186,7 +174,7 @@ bad_length_swallows_nothing(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -299,7 +287,7 @@ incr_and_decr_follow_memcacheds_arithmetic(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -371,7 +359,7 @@ delete_is_strict_about_its_arguments(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -388,7 +376,7 @@ unknown_commands_give_error(void **state)
 	    {NULL, NULL},
 	};
 
-	play(*state, script);
+	fixture_play(*state, script);
 }
 
 static void
@@ -438,7 +426,7 @@ administration_answers_as_memcached(void **state)
 	};
 	struct fixture *f = *state;
 
-	play(f, script);
+	fixture_play(f, script);
 	assert_int_equal(f->verbosity, 2);
 	assert_int_equal(f->memory_limit, 64 << 20);
 }
