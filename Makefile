@@ -80,6 +80,9 @@ $(B)/version: version-now
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 
+# The status page is part of the program.
+$(B)/obj/control/ctl/http.o: control/ctl/page.html
+
 STORE_LIBS := $(call lib,store)
 DATAPLANE_LIBS := $(call lib,dataplane) $(call lib,dataplane/net) $(call lib,dataplane/proto) $(STORE_LIBS)
 
@@ -89,7 +92,7 @@ $(B)/wirecached: $(B)/obj/control/main.o $(call lib,control) $(DATAPLANE_LIBS)
 
 $(B)/wirectl: $(B)/obj/control/ctl/main.o $(call lib,control/ctl)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) -o $@ $^ -ljansson
+	$(Q)$(CC) $(OPT) -o $@ $^ -ljansson -lmicrohttpd
 
 # The load generator: a library beside its main.c, so that its unit tests link it; its DPDK backend is the appliance's
 # ports and network stack from the other end.
@@ -109,7 +112,7 @@ UNIT_LIBS_control := $(call lib,control) $(call lib,control/ctl)
 UNIT_LD_store := -lnuma
 UNIT_LD_net = $(DPDK_LIBS)
 UNIT_LD_serve = $(DPDK_LIBS) -lnuma -ljansson -lcrypt
-UNIT_LD_control := -linih -ljansson
+UNIT_LD_control := -linih -ljansson -lmicrohttpd
 define UNIT_RULE
 $(B)/unit/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(UNIT_LIBS_$(1))
 	@mkdir -p $$(@D)

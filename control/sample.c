@@ -51,6 +51,8 @@ sample_take(struct dataplane *dataplane, unsigned workers, uint64_t now_ms, stru
 		worker->bursts = sample_counter(counters, len, "rx_bursts");
 		len = read_group(dataplane, DATAPLANE_GROUP_REQUEST, (int)i, counters);
 		worker->requests = sample_requests(counters, len);
+		worker->gets = sample_counter(counters, len, "cmd_get");
+		worker->hits = sample_counter(counters, len, "get_hits");
 	}
 }
 

@@ -14,7 +14,7 @@
 
 struct sample_worker {
 	uint64_t cycles_total, cycles_busy;
-	uint64_t loops, packets, bursts, requests;
+	uint64_t loops, packets, bursts, requests, gets, hits;
 };
 
 struct sample {
