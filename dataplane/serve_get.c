@@ -97,6 +97,7 @@ serve_get_fast(struct serve_call *call)
 		call->at = peeked->next;
 		serve->peek_at++;
 		serve->counters.peek_hits++;
+		serve_count_key(serve, &key);
 	} else if (!scan_get(call, &key)) {
 		return false;
 	}

@@ -258,14 +258,21 @@ serve_key_hash(struct serve *serve, const uint8_t *bytes, uint32_t len)
 	return store_hash(serve->store, bytes, len);
 }
 
+/* Each key of a request passes here once. */
+static inline void
+serve_count_key(struct serve *serve, const struct store_key *key)
+{
+	if (__builtin_expect(--serve->sample_left == 0, 0))
+		serve_sample(serve, key);
+}
+
 /* The key of a request that is about to be answered. */
 static inline struct store_key
 serve_key(struct serve *serve, const uint8_t *bytes, uint32_t len)
 {
 	struct store_key key = {.bytes = bytes, .len = len, .hash = serve_key_hash(serve, bytes, len)};
 
-	if (__builtin_expect(--serve->sample_left == 0, 0))
-		serve_sample(serve, &key);
+	serve_count_key(serve, &key);
 	return key;
 }
 

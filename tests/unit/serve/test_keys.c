@@ -251,6 +251,24 @@ keys_of_every_command_are_sampled(void **state)
 }
 
 static void
+key_that_was_peeked_at_is_sampled_too(void **state)
+{
+	static const uint8_t request[] = "get peeked\r\n";
+	struct fixture *f = *state;
+	struct hotkeys_hot hot[2];
+	uint32_t consumed;
+	unsigned len;
+
+	serve_peek(f->serve, request, sizeof(request) - 1);
+	serve_peeked(f->serve);
+	assert_int_equal(
+	    serve_bytes(f->session, request, sizeof(request) - 1, &f->sink, &consumed), SERVE_GO_ON);
+	assert_int_equal(serve_counters(f->serve)->peek_hits, 1);
+	assert_int_equal(samples_of(f, hot, 2, &len), 1);
+	assert_memory_equal(hot[0].key.bytes, "peeked", 6);
+}
+
+static void
 sampling_switched_off_and_on_again_is_obeyed(void **state)
 {
 	struct fixture *f = *state;
@@ -303,6 +321,7 @@ main(void)
 	    cmocka_unit_test(key_on_two_workers_shows_its_later_size),
 	    cmocka_unit_test(key_not_seen_for_an_hour_makes_room),
 	    fixture_test(keys_of_every_command_are_sampled),
+	    fixture_test(key_that_was_peeked_at_is_sampled_too),
 	    fixture_test(sampling_switched_off_and_on_again_is_obeyed),
 	    fixture_test(large_value_read_or_taken_in_pieces_is_noted),
 	};
