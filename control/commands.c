@@ -27,11 +27,15 @@ static const struct entry entries[] = {
 #define ENTRIES_LEN (sizeof(entries) / sizeof(entries[0]))
 
 void
-commands_init(struct commands *commands, const struct config *config, struct dataplane *dataplane)
+commands_init(struct commands *commands, struct config *config, const struct config_sources *sources,
+    struct dataplane *dataplane)
 {
 	memset(commands, 0, sizeof(*commands));
 	commands->config = config;
+	commands->sources = *sources;
 	commands->dataplane = dataplane;
+	apply_init(&commands->apply, config, dataplane);
+	drain_init(&commands->drain, config, dataplane);
 }
 
 void
@@ -41,6 +45,9 @@ commands_tick(struct commands *commands, uint64_t now_ms)
 	dataplane_info(commands->dataplane, &info);
 	sample_tick(&commands->window, commands->dataplane, info.workers, now_ms);
 	observed_tick(&commands->observed, commands->dataplane, now_ms);
+	apply_tick(&commands->apply, now_ms);
+	drain_tick(&commands->drain, now_ms);
+	dataplane_tick(commands->dataplane);
 }
 
 static const char *

@@ -1,8 +1,8 @@
 /*
  * What the control socket answers: dispatch by commands.def, and one handler a command.
  *
- * Handlers read configuration, counters and facts; none changes the data plane or waits for it. Control
- * thread only.
+ * Handlers read configuration, counters and facts; what changes goes through apply.h and drain.h. None waits for a worker.
+ * Control thread only.
  */
 #ifndef WIRECACHE_CONTROL_COMMANDS_H
 #define WIRECACHE_CONTROL_COMMANDS_H
@@ -11,7 +11,9 @@
 
 #include <jansson.h>
 
+#include "control/apply.h"
 #include "control/config.h"
+#include "control/drain.h"
 #include "control/observed.h"
 #include "control/sample.h"
 #include "control/usage.h"
@@ -26,12 +28,15 @@ struct commands_dump {
 };
 
 struct commands {
-	const struct config *config; /* the running one */
+	struct config *config;         /* the running one */
+	struct config_sources sources; /* where it came from, to read it again */
 	struct dataplane *dataplane;
 	struct sample_window window; /* for figures of the last seconds */
 	struct observed observed;
 	struct commands_dump dumps[COMMANDS_DUMPS_MAX];
 	uint64_t dumps_begun;
+	struct apply apply;
+	struct drain drain;
 };
 
 /* A request in hand. A handler returns its result (new reference), or NULL with `error` filled in. */
@@ -42,7 +47,8 @@ struct commands_call {
 	char error[512];
 };
 
-void commands_init(struct commands *commands, const struct config *config, struct dataplane *dataplane);
+void commands_init(struct commands *commands, struct config *config, const struct config_sources *sources,
+    struct dataplane *dataplane);
 
 /* Once a second or so: keeps the figures of the last seconds. */
 void commands_tick(struct commands *commands, uint64_t now_ms);
@@ -58,6 +64,12 @@ json_t *commands_answer(void *commands_ctx, const json_t *request);
 #include "control/commands.def"
 #undef COMMAND
 #undef LOCAL_COMMAND
+
+/* For the handlers of changes: seconds behind a flag, and what a change did. commands_config.c */
+bool commands_seconds(
+    struct commands_call *call, const char *flag, unsigned least, unsigned most, unsigned *seconds);
+json_t *commands_changed(
+    struct commands *commands, struct commands_call *call, const char *done, json_t *rows);
 
 /* "10.77.0.2/24" and "fd00::2/64" of a port, as far as configured. */
 json_t *commands_port_addresses(const struct config *config, unsigned port);

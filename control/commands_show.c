@@ -1,14 +1,18 @@
 /*
- * worker show, port show, store show, version: facts and totals as the data plane tells them.
+ * worker show, port show and xstats, queue show, memory show, store show, version: facts and totals as the data plane tells them.
  */
 #include "control/commands.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "control/value.h"
 #include "control/version.h"
 #include "store/store.h"
+
+#define XSTATS_MAX 1024u
+#define NODES_MAX  64u
 
 static json_t *
 ratio_json(uint64_t part, uint64_t whole)
@@ -142,6 +146,125 @@ commands_port_show(struct commands *commands, struct commands_call *call)
 	dataplane_info(commands->dataplane, &info);
 	for (unsigned i = 0; i < info.ports; i++)
 		json_array_append_new(rows, port_json(commands, i));
+	return rows;
+}
+
+static json_t *
+xstats_json(const struct dataplane_xstat *xstats, int len)
+{
+	json_t *values = json_object();
+	for (int i = 0; i < len; i++)
+		set_count(values, xstats[i].name, xstats[i].value);
+	return values;
+}
+
+json_t *
+commands_port_xstats(struct commands *commands, struct commands_call *call)
+{
+	static struct dataplane_xstat xstats[XSTATS_MAX];
+	const char *wanted = usage_word(&call->words, 0);
+	struct dataplane_info info;
+	struct dataplane_port_info port;
+	json_t *result = json_object();
+	dataplane_info(commands->dataplane, &info);
+	for (unsigned i = 0; i < info.ports; i++) {
+		dataplane_port_info(commands->dataplane, i, &port);
+		if (wanted != NULL && strcmp(wanted, port.name) != 0)
+			continue;
+		int len = dataplane_port_xstats(commands->dataplane, i, xstats, XSTATS_MAX);
+		json_object_set_new(result, port.name, xstats_json(xstats, len <= (int)XSTATS_MAX ? len : 0));
+	}
+	if (wanted == NULL || json_object_size(result) > 0)
+		return result;
+	json_decref(result);
+	snprintf(call->error, sizeof(call->error), "no port \"%.60s\": wirectl port show lists them", wanted);
+	return NULL;
+}
+
+static json_t *
+node_json(int node)
+{
+	return node >= 0 ? json_integer(node) : json_null();
+}
+
+/* A worker has the queue of its own number on every port. */
+json_t *
+commands_queue_show(struct commands *commands, struct commands_call *call)
+{
+	struct dataplane_info info;
+	struct dataplane_port_info port;
+	struct dataplane_worker_info worker;
+	json_t *rows = json_array();
+	dataplane_info(commands->dataplane, &info);
+	for (unsigned p = 0; p < info.ports; p++) {
+		dataplane_port_info(commands->dataplane, p, &port);
+		for (unsigned q = 0; q < port.queues && q < info.workers; q++) {
+			dataplane_worker_info(commands->dataplane, q, &worker);
+			bool apart = port.node >= 0 && worker.node >= 0 && port.node != worker.node;
+			json_array_append_new(
+			    rows, json_pack("{s:s, s:i, s:i, s:i, s:o, s:o, s:s}", "port", port.name, "queue",
+			              (int)q, "worker", (int)worker.index, "cpu", worker.cpu, "worker_node",
+			              node_json(worker.node), "port_node", node_json(port.node),
+			              "memory_path", apart ? "remote" : "local"));
+		}
+	}
+	return rows;
+}
+
+struct node_memory {
+	uint64_t items_bytes, packets_bytes, connections_bytes;
+	unsigned workers;
+};
+
+/* Nodes of partitions: those configured, in order, else wherever the kernel put the one. */
+static void
+add_items(const struct commands *commands, const struct store_info *store, struct node_memory nodes[],
+    struct node_memory *unbound)
+{
+	const struct store_config *config = &commands->config->dataplane.store;
+	if (config->nodes_len == 0 || !store->bound)
+		unbound->items_bytes = store->limit_bytes;
+	for (unsigned i = 0; i < config->nodes_len && store->bound; i++)
+		nodes[config->nodes[i]].items_bytes += store->limit_bytes / config->nodes_len;
+}
+
+static json_t *
+node_memory_json(json_t *node, const struct node_memory *memory)
+{
+	json_t *row = json_object();
+	json_object_set_new(row, "node", node);
+	set_count(row, "workers", memory->workers);
+	set_count(row, "items_bytes", memory->items_bytes);
+	set_count(row, "packets_bytes", memory->packets_bytes);
+	set_count(row, "connections_bytes", memory->connections_bytes);
+	set_count(row, "all_bytes", memory->items_bytes + memory->packets_bytes + memory->connections_bytes);
+	return row;
+}
+
+json_t *
+commands_memory_show(struct commands *commands, struct commands_call *call)
+{
+	struct node_memory nodes[NODES_MAX] = {0}, unbound = {0};
+	struct dataplane_info info;
+	struct dataplane_worker_info worker;
+	struct store_info store;
+	json_t *rows = json_array();
+	dataplane_info(commands->dataplane, &info);
+	store_info_get(dataplane_store(commands->dataplane), &store);
+	add_items(commands, &store, nodes, &unbound);
+	for (unsigned i = 0; i < info.workers; i++) {
+		dataplane_worker_info(commands->dataplane, i, &worker);
+		struct node_memory *at =
+		    worker.node >= 0 && worker.node < (int)NODES_MAX ? &nodes[worker.node] : &unbound;
+		at->workers++;
+		at->packets_bytes += worker.packet_memory_bytes;
+		at->connections_bytes += worker.connection_memory_bytes;
+	}
+	for (unsigned i = 0; i < NODES_MAX; i++)
+		if (nodes[i].workers > 0 || nodes[i].items_bytes > 0)
+			json_array_append_new(rows, node_memory_json(json_integer(i), &nodes[i]));
+	if (unbound.workers > 0 || unbound.items_bytes > 0)
+		json_array_append_new(rows, node_memory_json(json_string("not bound"), &unbound));
 	return rows;
 }
 

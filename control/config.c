@@ -61,8 +61,10 @@ config_error(struct config *config, const struct config_origin *origin, const ch
 	char *message = config->messages[config->errors - 1];
 	size_t used = 0;
 	if (origin != NULL && origin->source != CONFIG_DEFAULT) {
-		config_origin_format(origin, message, CONFIG_MESSAGE_MAX - 3);
+		config_origin_format(origin, message, CONFIG_MESSAGE_MAX - 16);
 		used = strlen(message);
+		if (origin->column > 0)
+			used += (size_t)snprintf(message + used, 16, ":%u", origin->column);
 		used += (size_t)snprintf(message + used, CONFIG_MESSAGE_MAX - used, ": ");
 	}
 	va_list args;
@@ -143,15 +145,42 @@ config_port(struct config *config, const char *name, const struct config_origin 
 }
 
 void
-config_load(struct config *config, const struct config_request *request, int argc, char *const argv[],
-    char *const environment[])
+config_set_by_command(struct config *config, const struct option *option, const char *text, const char *place)
+{
+	struct config_origin origin = {.source = CONFIG_COMMAND};
+	snprintf(origin.place, sizeof(origin.place), "%s", place);
+	config_set(config, option, 0, text, &origin);
+}
+
+static const char *
+main_file(const struct config_sources *sources)
+{
+	return sources->request.file != NULL ? sources->request.file : CONFIG_FILE_DEFAULT;
+}
+
+/* What is read behind the file. */
+static void
+load_rest(struct config *config, const struct config_sources *sources)
+{
+	config_parse_directory(config, main_file(sources));
+	config_parse_environment(config, sources->environment);
+	config_parse_arguments(config, sources->argc, sources->argv);
+	config_check(config);
+}
+
+void
+config_load(struct config *config, const struct config_sources *sources)
 {
 	config_init(config);
-	if (request->file != NULL)
-		config_parse_file(config, request->file, false);
-	else
-		config_parse_file(config, CONFIG_FILE_DEFAULT, true);
-	config_parse_environment(config, environment);
-	config_parse_arguments(config, argc, argv);
-	config_check(config);
+	config_parse_file(config, main_file(sources), sources->request.file == NULL);
+	load_rest(config, sources);
+}
+
+void
+config_load_text(struct config *config, const struct config_sources *sources, const char *name,
+    const char *text, size_t text_bytes)
+{
+	config_init(config);
+	config_parse_text(config, name, text, text_bytes);
+	load_rest(config, sources);
 }

@@ -31,18 +31,21 @@ enum config_source {
 	CONFIG_FILE,
 	CONFIG_ENVIRONMENT,
 	CONFIG_FLAG,
+	CONFIG_COMMAND, /* wirectl, in the running daemon */
 };
 
 /* Where a value came from. */
 struct config_origin {
 	enum config_source source;
-	unsigned line;                /* of a file; 0 elsewhere */
+	unsigned line, column;        /* of a file; 0 elsewhere */
 	char place[CONFIG_PLACE_MAX]; /* file, variable or flag; empty for defaults */
 };
 
 struct config {
 	struct dataplane_config dataplane;
 	char control_socket[108]; /* as long as sun_path */
+	size_t
+	    memory_reserved_bytes; /* of the running one: the cache may grow back to this; 0: to what is set */
 	struct config_origin origins[OPTIONS_MAX];
 	struct config_origin port_origins[DATAPLANE_PORTS_MAX][PORT_OPTIONS_MAX];
 	struct config_origin port_declared[DATAPLANE_PORTS_MAX]; /* where the port was first named */
@@ -69,6 +72,10 @@ void config_error(struct config *config, const struct config_origin *origin, con
 /* "FILE:12", "WIRECACHE_X", "--x.y", "default" */
 void config_origin_format(const struct config_origin *origin, char *out, size_t out_bytes);
 
+/* Sets an option from a command; place: what the operator typed. */
+void config_set_by_command(
+    struct config *config, const struct option *option, const char *text, const char *place);
+
 /* Base and origin of an option's value. */
 const void *config_base(const struct config *config, const struct option *option, unsigned port);
 const struct config_origin *config_origin_of(
@@ -81,6 +88,10 @@ void config_parse_text(struct config *config, const char *name, const char *text
 
 /* Reads and parses a file; false only if it does not exist and `optional` is set. config_file.c */
 bool config_parse_file(struct config *config, const char *path, bool optional);
+
+/* The files DIRECTORY/conf.d/[!.]*.conf of the directory that `path` is in, by name: each overrides what was read before.
+ * config_file.c */
+void config_parse_directory(struct config *config, const char *path);
 
 /* Variables WIRECACHE_SECTION_NAME and WIRECACHE_PORT_NAME_OPTION; others are left alone. config_env.c */
 void config_parse_environment(struct config *config, char *const environment[]);
@@ -102,9 +113,20 @@ void config_parse_arguments(struct config *config, int argc, char *const argv[])
 /* What no single option can know: ports, gateways, contradictions. config_check.c */
 void config_check(struct config *config);
 
+/* Where the daemon's configuration comes from. Pointers live as long as the process. */
+struct config_sources {
+	struct config_request request;
+	int argc;
+	char *const *argv;
+	char *const *environment;
+};
+
 /* All sources in order, then config_check(). config.c */
-void config_load(struct config *config, const struct config_request *request, int argc, char *const argv[],
-    char *const environment[]);
+void config_load(struct config *config, const struct config_sources *sources);
+
+/* The same with this text in place of the file. */
+void config_load_text(struct config *config, const struct config_sources *sources, const char *name,
+    const char *text, size_t text_bytes);
 
 /* Array of {option, value, origin, applies, default}; all: those left at their default too. config_show.c */
 json_t *config_json(const struct config *config, bool all);
@@ -112,6 +134,10 @@ json_t *config_json(const struct config *config, bool all);
 /* Array of {option, applies, running, new}: what differs. Ports that exist on one side only are rows too.
  * config_show.c */
 json_t *config_diff_json(const struct config *running, const struct config *other);
+
+/* Whether a running daemon can take over the value of `other`: some live options have bounds. config_show.c */
+enum option_when config_applies(
+    const struct config *running, const struct config *other, const struct option *option);
 
 /* Takes over the live options of `other`. config_show.c */
 void config_apply_live(struct config *running, const struct config *other);

@@ -9,9 +9,12 @@
 #include "control/config.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,7 +25,9 @@ struct reader {
 	struct config *config;
 	struct config_origin origin; /* line: of the line handed out last */
 	const char *at, *end;
-	char unknown_section[64]; /* reported already; its keys are not */
+	unsigned key_column, value_column; /* in that line */
+	struct config_origin section;      /* where the section began */
+	char unknown_section[64];          /* reported already; its keys are not */
 };
 
 static void
@@ -52,6 +57,19 @@ line_is_readable(struct reader *reader, const char *line)
 	return true;
 }
 
+/* Where key and value begin, for messages; the first column is 1. */
+static void
+note_columns(struct reader *reader, const char *line, unsigned first)
+{
+	size_t key_len = strcspn(line, "=:\r\n");
+	size_t value = key_len + (line[key_len] == '=' || line[key_len] == ':');
+	value += strspn(line + value, " \t");
+	reader->origin.column = reader->key_column = first;
+	reader->value_column = first + (unsigned)value;
+	if (*line == '[')
+		reader->section = reader->origin;
+}
+
 /* ini_reader: fgets() on the text. */
 static char *
 read_line(char *line, int room, void *stream)
@@ -64,6 +82,7 @@ read_line(char *line, int room, void *stream)
 	const char *next = newline != NULL ? newline + 1 : reader->end;
 	reader->at = next;
 	reader->origin.line++;
+	reader->origin.column = 1;
 	if (reader->origin.line == 1 && next - begin >= 3 && memcmp(begin, "\xEF\xBB\xBF", 3) == 0)
 		begin += 3;
 	if (memchr(begin, '\0', (size_t)(next - begin)) != NULL) {
@@ -78,10 +97,12 @@ read_line(char *line, int room, void *stream)
 		hand_out_nothing(line);
 		return line;
 	}
+	const char *line_begin = begin;
 	while (begin < next && (*begin == ' ' || *begin == '\t'))
 		begin++;
 	memcpy(line, begin, (size_t)(next - begin));
 	line[next - begin] = '\0';
+	note_columns(reader, line, (unsigned)(begin - line_begin) + 1);
 	if (!line_is_readable(reader, line))
 		hand_out_nothing(line);
 	return line;
@@ -95,12 +116,12 @@ report_unknown_section(struct reader *reader, const char *section)
 	snprintf(reader->unknown_section, sizeof(reader->unknown_section), "%s", section);
 	const char *meant = option_suggest_section(section);
 	if (strcmp(section, "port") == 0)
-		config_error(reader->config, &reader->origin, "[port] needs a name, as in [port lan0]");
+		config_error(reader->config, &reader->section, "[port] needs a name, as in [port lan0]");
 	else if (meant != NULL)
-		config_error(reader->config, &reader->origin, "unknown section [%s]: did you mean [%s%s]?",
+		config_error(reader->config, &reader->section, "unknown section [%s]: did you mean [%s%s]?",
 		    section, meant, strcmp(meant, "port") == 0 ? " NAME" : "");
 	else
-		config_error(reader->config, &reader->origin, "unknown section [%s]", section);
+		config_error(reader->config, &reader->section, "unknown section [%s]", section);
 }
 
 static void
@@ -133,13 +154,16 @@ handle_key(void *user, const char *section, const char *name, const char *value)
 	int port = 0;
 	if (of_port) {
 		const char *port_name = section + 5 + strspn(section + 5, " \t");
-		port = config_port(config, port_name, &reader->origin);
+		port = config_port(config, port_name, &reader->section);
 	}
 	const struct option *option = option_find(of_port ? "port" : section, name);
 	if (option == NULL)
 		report_unknown_key(reader, of_port ? "port" : section, section, name);
-	else if (port >= 0)
+	else if (port >= 0) {
+		reader->origin.column = reader->value_column;
 		config_set(config, option, (unsigned)port, value, &reader->origin);
+		reader->origin.column = reader->key_column;
+	}
 	return 1;
 }
 
@@ -188,4 +212,29 @@ config_parse_file(struct config *config, const char *path, bool optional)
 		config_parse_text(config, path, text, bytes);
 	close(fd);
 	return true;
+}
+
+static int
+is_included(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+	return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".conf") == 0;
+}
+
+void
+config_parse_directory(struct config *config, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[PATH_MAX], file[PATH_MAX + NAME_MAX + 2];
+	struct dirent **entries;
+	snprintf(
+	    directory, sizeof(directory), "%.*sconf.d", slash != NULL ? (int)(slash - path) + 1 : 0, path);
+	int len = scandir(directory, &entries, is_included, alphasort);
+	for (int i = 0; i < len; i++) {
+		snprintf(file, sizeof(file), "%s/%s", directory, entries[i]->d_name);
+		config_parse_file(config, file, true);
+		free(entries[i]);
+	}
+	if (len >= 0)
+		free(entries);
 }

@@ -55,6 +55,23 @@ config_json(const struct config *config, bool all)
 	return rows;
 }
 
+enum option_when
+config_applies(const struct config *running, const struct config *other, const struct option *option)
+{
+	const struct dataplane_config *was = &running->dataplane, *is = &other->dataplane;
+	size_t reserved = running->memory_reserved_bytes;
+	if (option->per_port)
+		return option->when;
+	const void *field = config_base(running, option, 0);
+	field = (const char *)field + option->offset;
+	if (field == &was->store.memory_bytes &&
+	    is->store.memory_bytes > (reserved > 0 ? reserved : was->store.memory_bytes))
+		return OPTION_RESTART; /* memory is taken at start */
+	if (field == was->auth_file && (*was->auth_file == '\0') != (*is->auth_file == '\0'))
+		return OPTION_RESTART; /* who is connected was never asked */
+	return option->when;
+}
+
 static void
 append_difference(json_t *rows, json_t *name, const char *running, const char *other, enum option_when when)
 {
@@ -74,7 +91,8 @@ compare(json_t *rows, const struct config *running, unsigned running_port, const
 	value_format(option, config_base(running, option, running_port), was, sizeof(was));
 	value_format(option, config_base(other, option, other_port), is, sizeof(is));
 	if (strcmp(was, is) != 0)
-		append_difference(rows, option_name_json(other, option, other_port), was, is, option->when);
+		append_difference(rows, option_name_json(other, option, other_port), was, is,
+		    config_applies(running, other, option));
 }
 
 static int
@@ -113,7 +131,7 @@ config_apply_live(struct config *running, const struct config *other)
 {
 	char text[VALUE_TEXT_MAX];
 	for (unsigned i = 0; i < options_len; i++) {
-		if (options[i].when != OPTION_LIVE)
+		if (config_applies(running, other, &options[i]) != OPTION_LIVE)
 			continue;
 		value_format(&options[i], other, text, sizeof(text));
 		value_parse(&options[i], running, text);

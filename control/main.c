@@ -30,9 +30,7 @@ extern char **environ;
 enum { EXIT_STOPPED = 0, EXIT_START_FAILED = 1, EXIT_CONFIG = 2 };
 
 struct daemon {
-	int argc;
-	char **argv;
-	struct config_request request;
+	struct config_sources sources;
 	struct config config;
 	struct config reloaded; /* here for its size */
 	struct dataplane *dataplane;
@@ -74,40 +72,45 @@ reload_auth(struct daemon *daemon)
 		log_line(LOG_LEVEL_INFO, "SIGHUP: %s read again", daemon->config.dataplane.auth_file);
 }
 
+static void
+log_difference(const json_t *row)
+{
+	const char *option, *running, *other, *applies;
+	if (json_unpack((json_t *)row, "{s:s, s:s, s:s, s:s}", "option", &option, "running", &running, "new",
+	        &other, "applies", &applies) != 0)
+		return;
+	if (strcmp(applies, "live") == 0)
+		log_line(LOG_LEVEL_INFO, "SIGHUP: %s is now %s (was %s)", option, other, running);
+	else
+		log_line(LOG_LEVEL_WARNING,
+		    "SIGHUP: %s stays \"%s\": restart wirecached to change it to \"%s\"", option, running,
+		    other);
+}
+
 /* SIGHUP: takes over what can change in a running daemon, and names what cannot. A file with a mistake
  * changes nothing. */
 static void
 reload(struct daemon *daemon)
 {
+	char error[DATAPLANE_ERROR_MAX];
 	size_t at;
-	json_t *row;
-	config_load(&daemon->reloaded, &daemon->request, daemon->argc, daemon->argv, environ);
+	json_t *row, *rows;
+	config_load(&daemon->reloaded, &daemon->sources);
 	if (daemon->reloaded.errors > 0) {
 		for (unsigned i = 0; i < daemon->reloaded.errors && i < CONFIG_ERRORS_MAX; i++)
 			log_line(LOG_LEVEL_ERROR, "%s", daemon->reloaded.messages[i]);
 		log_line(LOG_LEVEL_ERROR, "SIGHUP: the configuration has mistakes: the running one stays");
 		return;
 	}
-	json_t *rows = config_diff_json(&daemon->config, &daemon->reloaded);
-	json_array_foreach (rows, at, row) {
-		const char *option, *running, *other, *applies;
-		if (json_unpack(row, "{s:s, s:s, s:s, s:s}", "option", &option, "running", &running, "new",
-		        &other, "applies", &applies) != 0)
-			continue;
-		if (strcmp(applies, "live") == 0)
-			log_line(LOG_LEVEL_INFO, "SIGHUP: %s is now %s (was %s)", option, other, running);
-		else
-			log_line(LOG_LEVEL_WARNING,
-			    "SIGHUP: %s stays \"%s\": restart wirecached to change it to \"%s\"", option,
-			    running, other);
+	if (apply_config(&daemon->commands.apply, &daemon->reloaded, &rows, error) != 0) {
+		log_line(LOG_LEVEL_ERROR, "SIGHUP: %s: the running configuration stays", error);
+		return;
 	}
+	json_array_foreach (rows, at, row)
+		log_difference(row);
 	log_line(LOG_LEVEL_INFO, "SIGHUP: configuration read again, %zu difference%s", json_array_size(rows),
 	    json_array_size(rows) == 1 ? "" : "s");
 	json_decref(rows);
-	config_apply_live(&daemon->config, &daemon->reloaded);
-	observe_configure(
-	    daemon->dataplane, daemon->config.dataplane.sample_every, daemon->config.dataplane.slow_us);
-	log_set_verbosity(daemon->config.dataplane.verbosity);
 }
 
 static void
@@ -164,12 +167,13 @@ start(struct daemon *daemon)
 		return result;
 	}
 	result = dataplane_start(
-	    &daemon->config.dataplane, daemon->argv[0], wirecache_version, &daemon->dataplane, error);
+	    &daemon->config.dataplane, daemon->sources.argv[0], wirecache_version, &daemon->dataplane, error);
 	if (result != 0) {
 		log_line(LOG_LEVEL_ERROR, "%s", error);
 		return result;
 	}
-	commands_init(&daemon->commands, &daemon->config, daemon->dataplane);
+	daemon->config.memory_reserved_bytes = daemon->config.dataplane.store.memory_bytes;
+	commands_init(&daemon->commands, &daemon->config, &daemon->sources, daemon->dataplane);
 	return 0;
 }
 
@@ -177,7 +181,7 @@ static void
 run(struct daemon *daemon)
 {
 	bool watchdog = getenv("WATCHDOG_USEC") != NULL;
-	while (!daemon->stop) {
+	while (!daemon->stop && !daemon->commands.drain.done) {
 		server_step(daemon->server, SAMPLE_PERIOD_MS / 2);
 		commands_tick(&daemon->commands, now_ms(NULL));
 		if (watchdog)
@@ -189,23 +193,23 @@ int
 main(int argc, char **argv)
 {
 	struct daemon *daemon = &self;
-	daemon->argc = argc;
-	daemon->argv = argv;
-	daemon->request = config_scan_arguments(argc, argv);
-	if (daemon->request.action == CONFIG_HELP) {
+	daemon->sources = (struct config_sources){
+	    .request = config_scan_arguments(argc, argv), .argc = argc, .argv = argv, .environment = environ};
+	enum config_action action = daemon->sources.request.action;
+	if (action == CONFIG_HELP) {
 		config_help(argv[0]);
 		return EXIT_STOPPED;
 	}
-	if (daemon->request.action == CONFIG_VERSION) {
+	if (action == CONFIG_VERSION) {
 		printf("wirecached %s\n", wirecache_version);
 		return EXIT_STOPPED;
 	}
-	config_load(&daemon->config, &daemon->request, argc, argv, environ);
+	config_load(&daemon->config, &daemon->sources);
 	if (daemon->config.errors > 0) {
 		print_errors(&daemon->config);
 		return EXIT_CONFIG;
 	}
-	if (daemon->request.action == CONFIG_CHECK_ONLY) {
+	if (action == CONFIG_CHECK_ONLY) {
 		printf("ok\n");
 		return EXIT_STOPPED;
 	}

@@ -19,6 +19,7 @@ enum option_type {
 	OPTION_ENUM,     /* position in the choices "a|b|c" */
 	OPTION_STRING,   /* char array */
 	OPTION_INTLIST,  /* int array right before the unsigned field that counts it */
+	OPTION_PREFIXES, /* the same of struct dataplane_prefix */
 	OPTION_PREFIX4,  /* address and prefix of struct dataplane_port_config */
 	OPTION_PREFIX6,
 	OPTION_ADDR4, /* network order; zero is none */

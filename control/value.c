@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "control/prefix.h"
 #include "dataplane/dataplane.h"
 
 struct unit {
@@ -184,6 +185,15 @@ parse_address_option(const struct option *option, void *base, const char *text)
 	}
 }
 
+/* The array that the field counts lies right before it, but for what aligns the count. */
+static struct dataplane_prefix *
+prefixes_of(const unsigned *len, unsigned room)
+{
+	size_t bytes = room * sizeof(struct dataplane_prefix);
+	return (struct dataplane_prefix *)((uintptr_t)len -
+	                                   (bytes + sizeof(*len) - 1) / sizeof(*len) * sizeof(*len));
+}
+
 static int
 parse_list_option(const struct option *option, void *base, const char *text)
 {
@@ -194,6 +204,20 @@ parse_list_option(const struct option *option, void *base, const char *text)
 	if (parsed < 0)
 		return parsed;
 	memcpy((int *)len - room, list, (size_t)parsed * sizeof(int));
+	*len = (unsigned)parsed;
+	return 0;
+}
+
+static int
+parse_prefixes_option(const struct option *option, void *base, const char *text)
+{
+	unsigned *len = (unsigned *)((uint8_t *)base + option->offset);
+	unsigned room = (unsigned)option->min;
+	struct dataplane_prefix list[DATAPLANE_ACL_MAX];
+	int parsed = prefix_list_parse(text, list, room);
+	if (parsed < 0)
+		return parsed;
+	memcpy(prefixes_of(len, room), list, (size_t)parsed * sizeof(*list));
 	*len = (unsigned)parsed;
 	return 0;
 }
@@ -276,6 +300,8 @@ value_parse(const struct option *option, void *base, const char *text)
 		return 0;
 	case OPTION_INTLIST:
 		return parse_list_option(option, base, text);
+	case OPTION_PREFIXES:
+		return parse_prefixes_option(option, base, text);
 	case OPTION_PREFIX4:
 	case OPTION_PREFIX6:
 	case OPTION_ADDR4:
@@ -289,7 +315,11 @@ value_parse(const struct option *option, void *base, const char *text)
 static void
 format_with_unit(uint64_t number, const struct unit *units, char *out, size_t out_bytes)
 {
-	while (units[1].suffix != NULL && (number == 0 || number % units->factor != 0))
+	if (number == 0) {
+		snprintf(out, out_bytes, "0");
+		return;
+	}
+	while (units[1].suffix != NULL && number % units->factor != 0)
 		units++;
 	snprintf(out, out_bytes, "%" PRIu64 "%s", number / units->factor, units->suffix);
 }
@@ -330,6 +360,11 @@ value_expected(const struct option *option, char *out, size_t out_bytes)
 	case OPTION_INTLIST:
 		snprintf(out, out_bytes, "a list of %s from 0 to %" PRIu64 ", such as 2-5,7", option->unit,
 		    option->max);
+		break;
+	case OPTION_PREFIXES:
+		snprintf(out, out_bytes,
+		    "up to %" PRIu64 " prefixes without host bits, such as 10.0.0.0/8, fd00::/8",
+		    option->min);
 		break;
 	case OPTION_PREFIX4:
 		snprintf(out, out_bytes, "an IPv4 address with prefix, such as 10.77.0.2/24");
@@ -418,6 +453,10 @@ value_format(const struct option *option, const void *base, char *out, size_t ou
 		break;
 	case OPTION_INTLIST:
 		format_list(field, (unsigned)option->min, out, out_bytes);
+		break;
+	case OPTION_PREFIXES:
+		prefix_list_format(
+		    prefixes_of(field, (unsigned)option->min), *(const unsigned *)field, out, out_bytes);
 		break;
 	case OPTION_PREFIX4:
 		format_address(AF_INET, field, port->prefix4, out, out_bytes);

@@ -15,7 +15,7 @@
 
 #include "control/options.h"
 
-#define VALUE_TEXT_MAX 1024u /* longest value as text: 32 cpus, or 255 characters */
+#define VALUE_TEXT_MAX 2048u /* longest value as text: 32 prefixes of 47 characters */
 
 /* 0, or -EINVAL for text that is no such value, -ERANGE for one out of range. */
 int value_parse(const struct option *option, void *base, const char *text);

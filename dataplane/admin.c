@@ -139,7 +139,9 @@ static const char prefix_delimiter[] = {PREFIX_DELIMITER, '\0'};
 static void
 figures_gather(struct dataplane *dataplane, struct figures *figures)
 {
-	const struct dataplane_config *config = &dataplane->config;
+	/* The newest: callers are workers in a pass, and the control thread, which publishes them. */
+	const struct dataplane_config *config =
+	    atomic_load_explicit(&dataplane->shared.config, memory_order_acquire);
 	struct figures_counters baseline;
 	struct rusage usage;
 
@@ -163,14 +165,14 @@ figures_gather(struct dataplane *dataplane, struct figures *figures)
 	figures->threads = dataplane->workers_len;
 	figures->connections_max = config->connections_max;
 	figures->curr_connections = figures->process.curr_connections;
-	figures->accepting = figures->curr_connections < config->connections_max;
+	figures->accepting = !config->draining && figures->curr_connections < config->connections_max;
 	figures->limit_bytes = figures->store.limit_bytes;
 	figures->hash_bytes = figures->store.index_bytes;
 	figures->bytes = figures->store.bytes;
 	figures->curr_items = figures->store.items;
 	figures->tcp_port = config->tcp_port;
 	figures->udp_port = config->udp_port;
-	figures->verbosity = config->verbosity;
+	figures->verbosity = atomic_load_explicit(&dataplane->verbosity, memory_order_relaxed);
 	figures->tcp_backlog = config->syn_backlog_max;
 	figures->item_size_max = config->store.item_max_bytes;
 	figures->evictions = config->store.evict ? "on" : "off";
@@ -287,7 +289,7 @@ admin_verbosity(void *ctx, uint32_t level)
 {
 	struct dataplane *dataplane = ctx;
 
-	dataplane->config.verbosity = level;
+	atomic_store_explicit(&dataplane->verbosity, level, memory_order_relaxed);
 }
 
 void

@@ -165,6 +165,26 @@ auth_reload(struct auth *auth, char error[CREDENTIALS_ERROR_MAX])
 	return 0;
 }
 
+int
+auth_reload_from(struct auth *auth, const char *path, char error[CREDENTIALS_ERROR_MAX])
+{
+	char *before = auth->path;
+	int rc = -ENOMEM;
+
+	auth->path = strdup(path);
+	if (auth->path != NULL)
+		rc = auth_reload(auth, error);
+	else
+		snprintf(error, CREDENTIALS_ERROR_MAX, "%s: no memory", path);
+	if (rc == 0) {
+		free(before);
+		return 0;
+	}
+	free(auth->path);
+	auth->path = before;
+	return rc;
+}
+
 /* ---- the workers ------------------------------------------------------------------------------ */
 
 bool

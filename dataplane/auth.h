@@ -51,6 +51,9 @@ void auth_destroy(struct auth *auth); /* after auth_stop(); NULL is fine */
 /* Reads the file again. On failure (negative errno, one sentence) the old names and hashes stay. */
 int auth_reload(struct auth *auth, char error[CREDENTIALS_ERROR_MAX]);
 
+/* The same from another file, which becomes its file if it is good. */
+int auth_reload_from(struct auth *auth, const char *path, char error[CREDENTIALS_ERROR_MAX]);
+
 /* Any worker. False: too many are waiting, and the login is the caller's again. */
 bool auth_submit(struct auth *auth, struct login *login);
 

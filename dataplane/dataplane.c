@@ -38,6 +38,7 @@ dataplane_config_default(struct dataplane_config *config)
 	config->flush_enabled = true;
 	config->dump_enabled = true;
 	config->watch_enabled = true;
+	config->udp_reply_datagrams_max = DATAPLANE_UDP_REPLY_MAX;
 	store_config_default(&config->store);
 }
 
@@ -210,6 +211,110 @@ dataplane_reload_auth(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MA
 	return dataplane->shared.auth ? auth_reload(dataplane->shared.auth, error) : 0;
 }
 
+/* ---- another configuration -------------------------------------------------------------------- */
+
+/* What a running data plane cannot change stays as it is, whatever was asked for. */
+static struct dataplane_config
+live_part_of(const struct dataplane *dataplane, const struct dataplane_config *config)
+{
+	struct dataplane_config next = dataplane->config;
+
+	next.idle = config->idle;
+	next.udp_port = config->udp_port;
+	next.connections_max = config->connections_max;
+	next.store.memory_bytes = config->store.memory_bytes;
+	memcpy(next.auth_file, config->auth_file, sizeof(next.auth_file));
+	next.verbosity = config->verbosity;
+	memcpy(next.acl_allow, config->acl_allow, sizeof(next.acl_allow));
+	next.acl_allow_len = config->acl_allow_len;
+	next.connections_per_s = config->connections_per_s;
+	next.datagrams_per_s = config->datagrams_per_s;
+	next.idle_timeout_us = config->idle_timeout_us;
+	next.udp_reply_datagrams_max = config->udp_reply_datagrams_max;
+	next.draining = config->draining;
+	next.sample_every = config->sample_every;
+	next.slow_us = config->slow_us;
+	return next;
+}
+
+static int
+memory_limit_change(struct dataplane *dataplane, size_t bytes, char error[DATAPLANE_ERROR_MAX])
+{
+	int rc;
+
+	if (bytes == dataplane->config.store.memory_bytes)
+		return 0;
+	rc = store_set_memory_limit(dataplane->store, bytes);
+	if (rc != 0)
+		snprintf(error, DATAPLANE_ERROR_MAX,
+		    "memory.limit cannot become %zu MB in a running store (%s): restart wirecached",
+		    bytes >> 20, strerror(-rc));
+	return rc;
+}
+
+static int
+auth_file_change(struct dataplane *dataplane, const char *path, char error[DATAPLANE_ERROR_MAX])
+{
+	if (strcmp(path, dataplane->config.auth_file) == 0)
+		return 0;
+	if (!dataplane->shared.auth || !path[0]) {
+		snprintf(error, DATAPLANE_ERROR_MAX,
+		    "auth.file: logins cannot be turned on or off in a running daemon: restart wirecached");
+		return -EINVAL;
+	}
+	return auth_reload_from(dataplane->shared.auth, path, error);
+}
+
+/* The steps that may fail, in an order that the caller undoes. */
+static int
+configure_steps(
+    struct dataplane *dataplane, const struct dataplane_config *next, char error[DATAPLANE_ERROR_MAX])
+{
+	int rc = auth_file_change(dataplane, next->auth_file, error);
+
+	if (rc == 0)
+		rc = memory_limit_change(dataplane, next->store.memory_bytes, error);
+	if (rc != 0)
+		return rc;
+	rc = settings_publish(dataplane, next);
+	if (rc == -EBUSY)
+		snprintf(error, DATAPLANE_ERROR_MAX,
+		    "a worker makes no progress and has not taken over earlier changes: see wirectl status");
+	else if (rc != 0)
+		snprintf(error, DATAPLANE_ERROR_MAX, "no memory");
+	return rc;
+}
+
+int
+dataplane_configure(
+    struct dataplane *dataplane, const struct dataplane_config *config, char error[DATAPLANE_ERROR_MAX])
+{
+	const struct dataplane_config *before = &dataplane->config;
+	const struct dataplane_config next = live_part_of(dataplane, config);
+	char ignored[DATAPLANE_ERROR_MAX];
+	int rc;
+
+	error[0] = '\0';
+	rc = configure_steps(dataplane, &next, error);
+	if (rc == 0) {
+		atomic_store_explicit(&dataplane->verbosity, next.verbosity, memory_order_relaxed);
+		observe_configure(dataplane, next.sample_every, next.slow_us);
+		dataplane->config = next;
+		return 0;
+	}
+	if (before->store.memory_bytes != next.store.memory_bytes)
+		(void)store_set_memory_limit(dataplane->store, before->store.memory_bytes);
+	if (dataplane->shared.auth && strcmp(before->auth_file, next.auth_file) != 0)
+		(void)auth_reload_from(dataplane->shared.auth, before->auth_file, ignored);
+	return rc;
+}
+
+void
+dataplane_tick(struct dataplane *dataplane)
+{
+	settings_collect(dataplane);
+}
+
 /* ---- start and stop --------------------------------------------------------------------------- */
 
 static int
@@ -239,7 +344,9 @@ start_steps(struct dataplane *dataplane, const char *program, char error[DATAPLA
 		rc = ports_start(dataplane, error);
 	if (rc != 0)
 		return rc;
-	shared->config = &dataplane->config;
+	rc = settings_publish(dataplane, &dataplane->config);
+	if (rc != 0)
+		return rc;
 	shared->dataplane = dataplane;
 	shared->store = dataplane->store;
 	shared->ports = dataplane->ports;
@@ -262,6 +369,7 @@ dataplane_start(const struct dataplane_config *config, const char *program, cons
 		return -ENOMEM;
 	}
 	dataplane->config = *config;
+	atomic_init(&dataplane->verbosity, config->verbosity);
 	snprintf(dataplane->version, sizeof(dataplane->version), "%s-wirecache-%.*s", PROTO_MEMCACHED_VERSION,
 	    (int)strcspn(version, "-"), version);
 	dataplane->shared.version = dataplane->version;
@@ -306,6 +414,7 @@ dataplane_stop(struct dataplane *dataplane)
 	prefixes_destroy(dataplane->shared.prefixes);
 	if (dataplane->store)
 		store_destroy(dataplane->store);
+	settings_free(dataplane);
 	eal_stop(dataplane);
 	free(dataplane->workers);
 	free(dataplane);

@@ -20,11 +20,15 @@
 #define DATAPLANE_DEVICE_MAX  256u
 #define DATAPLANE_ERROR_MAX   512u
 #define DATAPLANE_NAME_MAX    32u
+#define DATAPLANE_ACL_MAX     32u
+#define DATAPLANE_UDP_REPLY_MAX \
+	1024u /* datagrams: 1.4 MB, more than a message of the largest default item takes */
 
 enum dataplane_idle {
 	DATAPLANE_IDLE_ADAPTIVE, /* poll, then sleep: on the queue's interrupt where the port has one, else
 	                            shortly */
 	DATAPLANE_IDLE_SPIN,     /* poll for ever */
+	DATAPLANE_IDLE_SLEEP,    /* sleep as soon as nothing comes */
 };
 
 enum dataplane_hugepages {
@@ -47,6 +51,12 @@ struct dataplane_port_config {
 	uint16_t mtu;     /* IP bytes */
 	uint16_t vlan_id; /* 0: untagged */
 	uint16_t rx_descriptors, tx_descriptors;
+};
+
+/* Addresses that begin with these bits; IPv4 as IPv4-mapped IPv6, 96 bits more. */
+struct dataplane_prefix {
+	uint8_t addr[16];
+	uint8_t bits;
 };
 
 struct dataplane_config {
@@ -83,6 +93,14 @@ struct dataplane_config {
 	unsigned verbosity;
 	unsigned sample_every; /* of the keys asked for; 0: none */
 	uint32_t slow_us;      /* passes from this length on are remembered; 0: none */
+
+	/* Who may come in, and for how long: gate.h, sweep.h. */
+	struct dataplane_prefix acl_allow[DATAPLANE_ACL_MAX];
+	unsigned acl_allow_len;                      /* 0: everybody */
+	uint32_t connections_per_s, datagrams_per_s; /* from one source on one worker; 0: no limit */
+	uint32_t idle_timeout_us; /* connections that say nothing for this long end; 0: never */
+	unsigned udp_reply_datagrams_max;
+	bool draining; /* no new connections; those that are silent for a second end */
 };
 
 void dataplane_config_default(struct dataplane_config *config);
@@ -96,6 +114,17 @@ struct dataplane;
  */
 int dataplane_start(const struct dataplane_config *config, const char *program, const char *version,
     struct dataplane **out, char error[DATAPLANE_ERROR_MAX]);
+
+/*
+ * Makes a running data plane go by another configuration. Taken over are memory limit, largest number of connections, timeouts,
+ * UDP, logins' file, the gate, idle mode, verbosity, draining; the rest must be as it was. All or nothing: on failure (negative errno, a sentence) everything is as before. Workers take it over
+ * one after the other, each at the beginning of a pass; nobody waits for them.
+ */
+int dataplane_configure(
+    struct dataplane *dataplane, const struct dataplane_config *config, char error[DATAPLANE_ERROR_MAX]);
+
+/* Every second or so: tidies up behind dataplane_configure(). */
+void dataplane_tick(struct dataplane *dataplane);
 
 /* Stops workers, resets connections, closes ports, removes what the EAL made. */
 void dataplane_stop(struct dataplane *dataplane);
@@ -141,6 +170,7 @@ struct dataplane_worker_info {
 	uint32_t connections, half_open, time_wait;
 	uint64_t connection_memory_bytes;
 	uint32_t mbufs_free, mbufs_total;
+	uint64_t packet_memory_bytes;
 };
 void dataplane_worker_info(struct dataplane *dataplane, unsigned worker, struct dataplane_worker_info *info);
 
@@ -160,6 +190,15 @@ struct dataplane_port_info {
 };
 void dataplane_port_info(struct dataplane *dataplane, unsigned port, struct dataplane_port_info *info);
 
+/* A driver's own counters, up to `room`; names are written into names[]. Returns how many there are, or negative errno. */
+#define DATAPLANE_XSTAT_NAME_MAX 64u
+struct dataplane_xstat {
+	char name[DATAPLANE_XSTAT_NAME_MAX];
+	uint64_t value;
+};
+int dataplane_port_xstats(
+    struct dataplane *dataplane, unsigned port, struct dataplane_xstat *out, unsigned room);
+
 struct dataplane_info {
 	unsigned workers, ports;
 	uint64_t started_s; /* Unix time */
@@ -167,6 +206,7 @@ struct dataplane_info {
 	uint64_t tsc_hz;
 	bool eal_hugepages; /* packet memory lies on hugepages */
 	const char *idle;   /* static text */
+	bool draining;
 	char dpdk_version[DATAPLANE_NAME_MAX];
 	unsigned connections_max;
 	uint64_t curr_connections, total_connections, rejected_connections;

@@ -1,5 +1,5 @@
 /*
- * What a worker does when nothing comes (design decision 10). spin: poll for ever. adaptive: poll a little
+ * What a worker does when nothing comes (design decision 10). spin: poll for ever. sleep: at once. adaptive: poll a little
  * longer, since the next packet is most likely soon, then sleep: until a queue's descriptor says that packets
  * are there, where the driver has one, and otherwise for naps that grow from IDLE_NAP_MIN_US to
  * IDLE_NAP_MAX_US.
@@ -170,8 +170,9 @@ idle_pass(struct worker *worker, bool worked)
 	}
 	if (worker->idle_since_us == 0)
 		worker->idle_since_us = RTE_MAX(worker->clock.now_us, (uint64_t)1);
-	if (worker->shared->config->idle == DATAPLANE_IDLE_SPIN ||
-	    worker->clock.now_us - worker->idle_since_us < IDLE_POLL_US) {
+	if (worker->config->idle == DATAPLANE_IDLE_SPIN ||
+	    (worker->config->idle == DATAPLANE_IDLE_ADAPTIVE &&
+	        worker->clock.now_us - worker->idle_since_us < IDLE_POLL_US)) {
 		rte_pause();
 		return;
 	}

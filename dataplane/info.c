@@ -4,7 +4,9 @@
  */
 #include "dataplane/internal.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <rte_ethdev.h>
 #include <rte_version.h>
 
@@ -130,6 +132,7 @@ dataplane_worker_info(struct dataplane *dataplane, unsigned index, struct datapl
 	    .connection_memory_bytes = usage.memory_bytes,
 	    .mbufs_free = rte_mempool_avail_count(worker->pool),
 	    .mbufs_total = worker->pool->size,
+	    .packet_memory_bytes = (uint64_t)worker->pool->size * DATAPLANE_MBUF_BYTES,
 	};
 }
 
@@ -139,9 +142,33 @@ dataplane_port_info(struct dataplane *dataplane, unsigned index, struct dataplan
 	port_info(&dataplane->ports[index], info);
 }
 
+int
+dataplane_port_xstats(struct dataplane *dataplane, unsigned index, struct dataplane_xstat *out, unsigned room)
+{
+	static_assert(DATAPLANE_XSTAT_NAME_MAX >= RTE_ETH_XSTATS_NAME_SIZE, "a driver's name fits");
+	uint16_t port_id = dataplane->ports[index].port_id;
+	struct rte_eth_xstat_name *names = calloc(room, sizeof(*names));
+	struct rte_eth_xstat *values = calloc(room, sizeof(*values));
+	int len = names && values ? rte_eth_xstats_get_names(port_id, names, room) : -ENOMEM;
+
+	if (len > 0 && (unsigned)len <= room)
+		len = rte_eth_xstats_get(port_id, values, room);
+	for (int i = 0; i < len && (unsigned)len <= room; i++) {
+		snprintf(out[i].name, sizeof(out[i].name), "%s", names[values[i].id].name);
+		out[i].value = values[i].value;
+	}
+	free(values);
+	free(names);
+	return len;
+}
+
 void
 dataplane_info(struct dataplane *dataplane, struct dataplane_info *info)
 {
+	static const char *const idle_names[] = {"adaptive", "spin", "sleep"};
+	/* The newest: callers are workers in a pass, and the control thread, which publishes them. */
+	const struct dataplane_config *config =
+	    atomic_load_explicit(&dataplane->shared.config, memory_order_acquire);
 	struct figures_counters sum;
 
 	figures_sum(dataplane, &sum);
@@ -152,8 +179,9 @@ dataplane_info(struct dataplane *dataplane, struct dataplane_info *info)
 	    .uptime_s = (uint32_t)((rte_rdtsc() - dataplane->shared.start_tsc) / dataplane->shared.tsc_hz),
 	    .tsc_hz = dataplane->shared.tsc_hz,
 	    .eal_hugepages = dataplane->eal_hugepages,
-	    .idle = dataplane->config.idle == DATAPLANE_IDLE_SPIN ? "spin" : "adaptive",
-	    .connections_max = dataplane->config.connections_max,
+	    .idle = idle_names[config->idle],
+	    .draining = config->draining,
+	    .connections_max = config->connections_max,
 	    .curr_connections = atomic_load_explicit(&dataplane->shared.connections, memory_order_relaxed),
 	    .total_connections = sum.worker.connections_accepted,
 	    .rejected_connections = sum.worker.connections_refused,

@@ -10,6 +10,7 @@
 
 #include "dataplane/dataplane.h"
 #include "dataplane/port.h"
+#include "dataplane/settings.h"
 #include "dataplane/worker.h"
 
 /* Counters of all workers added up. */
@@ -22,8 +23,17 @@ struct figures_counters {
 /* libmemcached (1.1.4) copies the version of `stats` into 24 bytes, its end included, without looking. */
 #define DATAPLANE_WIRE_VERSION_MAX 24
 
-struct dataplane {
+/* One published configuration; see settings.h. */
+struct settings {
 	struct dataplane_config config;
+	struct settings *older;
+};
+
+struct dataplane {
+	struct dataplane_config config; /* the control thread's; the same as the newest of settings */
+	struct settings *settings;
+	unsigned settings_old; /* behind the newest */
+	atomic_uint verbosity; /* as clients may set it */
 	struct worker_shared shared;
 	struct worker *workers;
 	unsigned workers_len;

@@ -111,7 +111,8 @@ items_open(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 	if (dataplane->config.hugepages != DATAPLANE_HUGEPAGES_ON || info.hugepages)
 		return 0;
 	snprintf(error, DATAPLANE_ERROR_MAX,
-	    "memory.hugepages is on, but there are not enough free hugepages for the cache: it needs %zu MB of them "
+	    "memory.hugepages is on, but there are not enough free hugepages for the cache: it needs %zu MB "
+	    "of them "
 	    "beside those for packets (scripts/hugepages)",
 	    info.limit_bytes >> 20);
 	return -ENOMEM;

@@ -240,6 +240,27 @@ close_reason(enum tcp_close_reason reason)
 
 /* ---- what TCP calls --------------------------------------------------------------------------- */
 
+static enum tcp_admission
+app_admit(void *app, const struct net_flow *flow)
+{
+	struct worker *worker = app;
+
+	switch (gate_connection(worker->gate, &flow->remote, worker->clock.now_us)) {
+	case GATE_PASS:
+		return TCP_ADMIT;
+	case GATE_DRAINING:
+		worker->counters.gate_draining++;
+		return TCP_REFUSE;
+	case GATE_NOT_ALLOWED:
+		worker->counters.gate_not_allowed++;
+		return TCP_IGNORE;
+	case GATE_TOO_MANY:
+		worker->counters.gate_too_many++;
+		break;
+	}
+	return TCP_IGNORE;
+}
+
 static void *
 app_accepted(void *app, struct tcp_conn *conn, bool *refuse)
 {
@@ -250,7 +271,7 @@ app_accepted(void *app, struct tcp_conn *conn, bool *refuse)
 	worker->counters.connections_accepted++;
 	if (unlikely(serve_connections_watched(worker->serve)))
 		tell_connection(worker, conn, NULL);
-	if (likely(open < shared->config->connections_max))
+	if (likely(open < worker->config->connections_max))
 		return NULL;
 	/* It takes no place while it ends, which its peer may draw out: TCP's own limit bounds those. */
 	atomic_fetch_sub_explicit(&shared->connections, 1, memory_order_relaxed);
@@ -410,6 +431,13 @@ tcp_app_go_on(struct worker *worker, struct tcp_conn *conn)
 	app_writable(worker, conn, tcp_context(conn));
 }
 
+void
+tcp_app_end(struct worker *worker, struct tcp_conn *conn)
+{
+	context_add(conn, CONTEXT_IGNORE);
+	tcp_close(conn);
+}
+
 bool
 tcp_app_again(struct worker *worker)
 {
@@ -465,6 +493,7 @@ tcp_app_fill(struct tcp_app *app, struct worker *worker)
 {
 	*app = (struct tcp_app){
 	    .app = worker,
+	    .admit = app_admit,
 	    .accepted = app_accepted,
 	    .received = app_received,
 	    .peer_closed = app_peer_closed,

@@ -20,7 +20,7 @@
  * All replies to one datagram take no more than this many, 1 MiB and a little; what would exceed it is dropped. So one
  * request cannot drain the pool, and one datagram full of requests for large values cannot keep the worker for seconds.
  */
-#define REPLY_DATAGRAMS_MAX 1024u
+#define REPLY_DATAGRAMS_MAX DATAPLANE_UDP_REPLY_MAX
 
 /* Datagrams of a burst that are complete but for the headers below the frame's. */
 #define OUT_MAX 64u
@@ -79,7 +79,7 @@ datagram_add(struct udp_sink *sink)
 	} else {
 		if (sink->failed)
 			return false;
-		m = sink->sent_len + sink->datagrams_len < (int)REPLY_DATAGRAMS_MAX
+		m = sink->sent_len + sink->datagrams_len < (int)sink->worker->config->udp_reply_datagrams_max
 		        ? rte_pktmbuf_alloc(sink->worker->pool)
 		        : NULL;
 		if (unlikely(!m)) {
@@ -276,6 +276,31 @@ serve_one(struct udp_sink *sink, const struct net_udp_rx *rx)
 	} while (more && len);
 }
 
+/* Frees those that the gate holds back; the others close ranks. */
+static unsigned
+admitted(struct worker *worker, struct net_udp_rx *rx, unsigned n)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		switch (gate_datagram(worker->gate, &rx[i].flow.remote, worker->clock.now_us)) {
+		case GATE_NOT_ALLOWED:
+			worker->counters.gate_not_allowed++;
+			rte_pktmbuf_free(rx[i].m);
+			break;
+		case GATE_TOO_MANY:
+			worker->counters.gate_too_many++;
+			rte_pktmbuf_free(rx[i].m);
+			break;
+		default:
+			if (unlikely(left != i))
+				rx[left] = rx[i];
+			left++;
+		}
+	}
+	return left;
+}
+
 void
 udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n)
 {
@@ -283,6 +308,8 @@ udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n)
 	enum stage before = stage_begin(&worker->stages, STAGE_SERVE);
 	struct udp_sink *sink = worker->udp_sink;
 
+	if (unlikely(worker->guards_datagrams))
+		n = admitted(worker, rx, n);
 	for (unsigned i = 0; i < n; i++) {
 		const struct rte_mbuf *m = rx[i].m;
 

@@ -17,6 +17,7 @@
 #include "dataplane/admin.h"
 #include "dataplane/unmap.h"
 #include "dataplane/login.h"
+#include "dataplane/settings.h"
 
 /*
  * Background work of the store: looking for some costs about 0.3 us and a lock that writers share, so it is looked for
@@ -260,6 +261,9 @@ worker_pass(struct worker *worker)
 	bool worked, served;
 
 	clock_read(&worker->clock);
+	/* relaxed: settings_adopt() loads it again, with acquire */
+	if (unlikely(atomic_load_explicit(&worker->shared->config, memory_order_relaxed) != worker->config))
+		settings_adopt(worker);
 	if (worker->worked)
 		worker->counters.cycles_busy += worker->clock.tsc - began_tsc;
 	net_tick(worker->net, worker->clock.now_us);
@@ -271,6 +275,8 @@ worker_pass(struct worker *worker)
 	worked |= read_mail(worker) != 0;
 	if (unlikely(worker->again_len))
 		worked |= tcp_app_again(worker);
+	if (unlikely(worker->sweep.active))
+		worked |= sweep_pass(worker);
 	stage_begin(&worker->stages, STAGE_TIMERS);
 	run_timers(worker);
 	stage_begin(&worker->stages, STAGE_SEND);
@@ -296,7 +302,7 @@ worker_pass(struct worker *worker)
 static void
 net_config_from(const struct worker *worker, struct net_config *net, struct tcp_config *tcp)
 {
-	const struct dataplane_config *config = worker->shared->config;
+	const struct dataplane_config *config = worker->config;
 
 	net_config_default(net);
 	net->ifaces_len = worker->shared->ports_len;
@@ -347,7 +353,7 @@ worker_open_net(struct worker *worker)
 static int
 worker_open_serve(struct worker *worker)
 {
-	const struct dataplane_config *config = worker->shared->config;
+	const struct dataplane_config *config = worker->config;
 	const struct serve_config serve_config = {
 	    .version = worker->shared->version,
 	    .item_max_bytes = config->store.item_max_bytes,
@@ -397,6 +403,8 @@ worker_close(struct worker *worker)
 	if (worker->net)
 		net_stack_destroy(worker->net);
 	free(worker->again);
+	sweep_free(&worker->sweep);
+	gate_destroy(worker->gate);
 	udp_sink_destroy(worker->udp_sink);
 	tcp_sink_destroy(worker->tcp_sink);
 	if (worker->serve)
@@ -414,11 +422,15 @@ worker_open(struct worker *worker)
 	clock_init(
 	    &worker->clock, worker->shared->start_tsc, worker->shared->tsc_hz, worker->shared->start_unix_s);
 	clock_read(&worker->clock);
-	rc = idle_open(worker);
+	worker->config = atomic_load_explicit(&worker->shared->config, memory_order_acquire);
+	worker->gate = gate_create(env_random(worker));
+	rc = worker->gate ? idle_open(worker) : -ENOMEM;
 	if (rc == 0)
 		rc = worker_open_serve(worker);
 	if (rc == 0)
 		rc = worker_open_net(worker);
+	if (rc == 0)
+		settings_adopt(worker);
 	if (rc != 0)
 		snprintf(worker->error, sizeof(worker->error), "worker %u could not start: %s", worker->index,
 		    strerror(-rc));

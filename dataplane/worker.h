@@ -15,6 +15,7 @@
 #include "dataplane/clock.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/latency.h"
+#include "dataplane/gate.h"
 #include "dataplane/mailbox.h"
 #include "dataplane/net/net.h"
 #include "dataplane/net/tcp.h"
@@ -22,6 +23,7 @@
 #include "dataplane/serve.h"
 #include "dataplane/slow.h"
 #include "dataplane/stages.h"
+#include "dataplane/sweep.h"
 #include "dataplane/watch.h"
 #include "dataplane/prefixes.h"
 #include "store/store.h"
@@ -60,7 +62,7 @@ struct value_ref {
 
 /* What all workers of a process share. Written at start, but for the two counters. */
 struct worker_shared {
-	const struct dataplane_config *config;
+	const struct dataplane_config *_Atomic config; /* the newest; workers use their own: settings.h */
 	struct dataplane *dataplane;
 	struct store *store;
 	struct auth *auth;   /* NULL: nobody has to log in */
@@ -88,6 +90,9 @@ struct worker {
 	struct serve *serve;
 	struct store_thread *store;
 	struct worker_shared *shared;
+	const struct dataplane_config *config; /* taken over at the beginning of a pass */
+	struct gate *gate;
+	bool guards_datagrams; /* the gate has a list or a limit for them */
 	unsigned index;
 	uint64_t timers_due_us;
 	uint64_t maintain_due_us;
@@ -100,6 +105,8 @@ struct worker {
 	struct latency latency;
 	struct stages stages;
 	struct slow_log slow;
+
+	struct sweep sweep;
 
 	/* Serving. */
 	struct value_ref *value_refs_free;
@@ -128,6 +135,7 @@ struct worker {
 	/* Read by others: written by the worker once a loop. */
 	_Atomic uint64_t heartbeat_tsc __rte_cache_aligned;
 	_Atomic enum worker_state state;
+	const struct dataplane_config *_Atomic config_adopted;
 };
 
 /* Entry point of the lcore; arg is a struct worker with its set-up fields filled in. Returns 0. */
@@ -141,6 +149,8 @@ void tcp_sink_destroy(struct tcp_sink *sink);
 struct tcp_conn *tcp_app_conn(const struct worker *worker);
 /* Goes on with a connection whose session waited for something else than room. */
 void tcp_app_go_on(struct worker *worker, struct tcp_conn *conn);
+/* Ends a connection when what was queued is sent; what its peer still says is ignored. */
+void tcp_app_end(struct worker *worker, struct tcp_conn *conn);
 /* Lets those go on that have more to say and room for it. Returns whether any said something. */
 bool tcp_app_again(struct worker *worker);
 void udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n);

@@ -168,6 +168,9 @@ uint64_t net_poll(struct net_stack *stack);
 /* Sends what connections have corked. After net_input(), net_poll() and any tcp_send_*() outside of them. */
 void net_flush(struct net_stack *stack);
 
+/* Takes datagrams for this port from now on, in place of udp_ports[0]; 0: for none. */
+void net_udp_bind(struct net_stack *stack, rte_be16_t port);
+
 struct tcp_stack *net_tcp(struct net_stack *stack);
 const struct net_counters *net_counters(const struct net_stack *stack);
 const struct net_iface *net_iface(const struct net_stack *stack, uint8_t index);

@@ -50,9 +50,17 @@ enum tcp_close_reason {
 	TCP_CLOSED_PRESSURE, /* memory was needed elsewhere */
 };
 
+enum tcp_admission {
+	TCP_ADMIT,
+	TCP_REFUSE, /* RST: the peer knows at once */
+	TCP_IGNORE, /* the SYN is dropped without a word */
+};
+
 /* The application above. All are called with `app`. */
 struct tcp_app {
 	void *app;
+	/* A SYN for a port that listens: may a connection begin? NULL: always. */
+	enum tcp_admission (*admit)(void *app, const struct net_flow *flow);
 	/* A connection is established. Returns the application's context (may be NULL); *refuse: reset it at once. */
 	void *(*accepted)(void *app, struct tcp_conn *conn, bool *refuse);
 	/*
@@ -165,6 +173,24 @@ struct tcp_conn *tcp_connect(struct tcp_stack *tcp, const struct net_flow *flow)
 void tcp_set_context(struct tcp_conn *conn, void *context);
 void *tcp_context(const struct tcp_conn *conn);
 const struct net_flow *tcp_flow(const struct tcp_conn *conn); /* valid until the next call into this stack */
+
+/* A connection as a walk shows it: open, or closed by us and waiting for its peer to do the same. */
+struct tcp_glance {
+	struct tcp_conn *conn;
+	uint32_t index;    /* small, and the connection's own as long as it lives */
+	uint32_t activity; /* differs after bytes came in or were queued to go out */
+	bool unsent;       /* something is queued or unacknowledged */
+	bool ended;        /* the peer knows that we have closed */
+};
+/*
+ * Shows the open ones among `budget` places from *cursor on, which moves; zero at the start. Returns whether there is
+ * more; *cursor is zero again if not. visit may close or abort the connection. Outside of callbacks.
+ */
+bool tcp_walk(struct tcp_stack *tcp, uint32_t *cursor, unsigned budget,
+    void (*visit)(void *ctx, const struct tcp_glance *glance), void *ctx);
+
+/* Another limit; beyond the largest so far the tables are made anew. Those above it stay. False: no memory, as before. */
+bool tcp_set_connections_max(struct tcp_stack *tcp, uint32_t connections_max);
 
 /* What is held now, for status and for tests. */
 struct tcp_usage {

@@ -129,6 +129,23 @@ tcp_slab_fini(struct tcp_slab *slab, struct tcp_mem *mem)
 	mem->env->free(mem->env->ctx, slab->chunks, slab->chunks_max * sizeof(*slab->chunks));
 }
 
+bool
+tcp_slab_grow_max(struct tcp_slab *slab, struct tcp_mem *mem, uint32_t max)
+{
+	uint32_t chunks_max = (max >> slab->shift) + 1;
+	if (chunks_max > slab->chunks_max) {
+		uint8_t **chunks = mem->env->alloc(mem->env->ctx, chunks_max * sizeof(*chunks));
+		if (!chunks)
+			return false;
+		memcpy(chunks, slab->chunks, slab->chunks_len * sizeof(*chunks));
+		mem->env->free(mem->env->ctx, slab->chunks, slab->chunks_max * sizeof(*chunks));
+		slab->chunks = chunks;
+		slab->chunks_max = chunks_max;
+	}
+	slab->max = max;
+	return true;
+}
+
 static bool
 slab_grow(struct tcp_slab *slab, struct tcp_mem *mem)
 {

@@ -74,6 +74,8 @@ tcp_mem_above(const struct tcp_mem *mem, unsigned percent)
 
 bool tcp_slab_init(struct tcp_slab *slab, struct tcp_mem *mem, uint32_t item_bytes, uint32_t max);
 void tcp_slab_fini(struct tcp_slab *slab, struct tcp_mem *mem);
+/* Lets it hold up to `max`, more than before. False without memory, and nothing changed. */
+bool tcp_slab_grow_max(struct tcp_slab *slab, struct tcp_mem *mem, uint32_t max);
 /* A zeroed item, or NULL. Counts against the memory limit. */
 void *tcp_slab_get(struct tcp_slab *slab, struct tcp_mem *mem, uint32_t *index);
 void tcp_slab_put(struct tcp_slab *slab, struct tcp_mem *mem, uint32_t index);

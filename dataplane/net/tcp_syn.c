@@ -151,6 +151,13 @@ tcp_syn_received(struct tcp_stack *tcp, struct tcp_seg *seg)
 		tcp_out_reject(tcp, seg);
 		return;
 	}
+	enum tcp_admission admission = tcp->app.admit ? tcp->app.admit(tcp->app.app, seg->flow) : TCP_ADMIT;
+	if (unlikely(admission != TCP_ADMIT)) {
+		tcp->counters->drop_tcp_admission++;
+		if (admission == TCP_REFUSE)
+			tcp_out_reject(tcp, seg);
+		return;
+	}
 	if (tcp->conns.used >= tcp->conns.max) {
 		tcp->counters->drop_tcp_connections_max++;
 		return;

@@ -38,6 +38,28 @@ tcp_table_fini(struct tcp_stack *tcp)
 		tcp->env.free(tcp->env.ctx, tcp->table.buckets, table_bytes(&tcp->table));
 }
 
+bool
+tcp_table_grow(struct tcp_stack *tcp, uint32_t entries_max)
+{
+	struct tcp_table old = tcp->table;
+	if (entries_max <= old.max)
+		return true;
+	if (!tcp_table_init(tcp, entries_max)) {
+		tcp->table = old;
+		return false;
+	}
+	tcp->table.used = 0;
+	for (uint32_t i = 0; i <= old.mask; i++)
+		for (unsigned way = 0; way < TCP_BUCKET_WAYS; way++)
+			if (old.buckets[i].tags[way]) {
+				uint32_t ref = old.buckets[i].refs[way];
+				tcp_table_insert(
+				    tcp, tcp_hash_flow(&tcp->secrets, tcp_ref_flow(tcp, ref)), ref);
+			}
+	tcp->env.free(tcp->env.ctx, old.buckets, table_bytes(&old));
+	return true;
+}
+
 uint32_t
 tcp_table_find(const struct tcp_stack *tcp, uint32_t hash, const struct net_flow *flow)
 {

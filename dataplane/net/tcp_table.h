@@ -36,6 +36,9 @@ struct tcp_table {
 bool tcp_table_init(struct tcp_stack *tcp, uint32_t entries_max);
 void tcp_table_fini(struct tcp_stack *tcp);
 
+/* Room for more entries; false without memory, and nothing changed. */
+bool tcp_table_grow(struct tcp_stack *tcp, uint32_t entries_max);
+
 /* The reference for this flow, or TCP_INDEX_NONE. */
 uint32_t tcp_table_find(const struct tcp_stack *tcp, uint32_t hash, const struct net_flow *flow);
 /* The caller knows that the flow is absent; false when the table is full. */

@@ -17,6 +17,12 @@ udp_is_bound(const struct net_stack *stack, rte_be16_t port)
 }
 
 void
+net_udp_bind(struct net_stack *stack, rte_be16_t port)
+{
+	stack->udp_ports[0] = port;
+}
+
+void
 udp_input(struct net_stack *stack, struct ip_rx *rx)
 {
 	if (unlikely(rx->l4_len < sizeof(struct rte_udp_hdr))) {

@@ -28,7 +28,10 @@ struct dataplane {
 	unsigned items; /* for a dump: "item-0" and so on */
 	unsigned sample_every;
 	uint32_t slow_us;
-	uint64_t scale; /* every counter is its place in the group times this */
+	struct dataplane_config configured; /* by the last dataplane_configure() */
+	unsigned configures;
+	const char *refusal; /* what it answers, if anything */
+	uint64_t scale;      /* every counter is its place in the group times this */
 };
 
 struct store {
@@ -107,6 +110,31 @@ void
 dataplane_worker_info(struct dataplane *dataplane, unsigned worker, struct dataplane_worker_info *info)
 {
 	*info = dataplane->workers[worker];
+}
+
+int
+dataplane_configure(
+    struct dataplane *dataplane, const struct dataplane_config *config, char error[DATAPLANE_ERROR_MAX])
+{
+	dataplane->configures++;
+	if (dataplane->refusal != NULL) {
+		snprintf(error, DATAPLANE_ERROR_MAX, "%s", dataplane->refusal);
+		return -1;
+	}
+	dataplane->configured = *config;
+	return 0;
+}
+
+void
+dataplane_tick(struct dataplane *dataplane)
+{
+}
+
+int
+dataplane_port_xstats(struct dataplane *dataplane, unsigned port, struct dataplane_xstat *out, unsigned room)
+{
+	out[0] = (struct dataplane_xstat){.name = "rx_good_packets", .value = 7};
+	return 1;
 }
 
 void

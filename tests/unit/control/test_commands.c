@@ -24,7 +24,10 @@ setup(void **state)
 	fake_reset();
 	config_init(&config);
 	config_parse_text(&config, "w.conf", text, sizeof(text) - 1);
-	commands_init(&commands, &config, &fake);
+	static char *nothing[] = {NULL};
+	struct config_sources sources = {
+	    .request = {.file = "/nonexistent/w.conf"}, .argv = nothing, .environment = nothing};
+	commands_init(&commands, &config, &sources, &fake);
 	reply = NULL;
 	return (int)config.errors;
 }
@@ -287,7 +290,7 @@ config_check_lists_mistakes(void **state)
 	result = ask_text("{\"command\":[\"config\",\"check\"],\"file\":\"n.conf\",\"text\":\"junk\\n\"}");
 	assert_string_equal(text_of(result, "file"), "wrong");
 	assert_string_equal(json_string_value(json_array_get(json_object_get(result, "errors"), 0)),
-	    "n.conf:1: expected \"name = value\", not \"junk\"");
+	    "n.conf:1:1: expected \"name = value\", not \"junk\"");
 	assert_int_equal(wire_reply_exit(reply), WIRE_FAILED);
 }
 
@@ -303,7 +306,7 @@ config_diff_says_if_a_restart_is_needed(void **state)
 	ask_text("{\"command\":[\"config\",\"diff\"],\"text\":\"" SAME "[memory]\\nlimit = 1g\\n\"}");
 	assert_int_equal(wire_reply_exit(reply), WIRE_NEEDS_RESTART);
 	assert_null(ask_text("{\"command\":[\"config\",\"diff\"],\"file\":\"n\",\"text\":\"junk\\n\"}"));
-	assert_string_equal(text_of(reply, "error"), "n:1: expected \"name = value\", not \"junk\"");
+	assert_string_equal(text_of(reply, "error"), "n:1:1: expected \"name = value\", not \"junk\"");
 }
 
 static void
@@ -311,6 +314,8 @@ config_diff_keeps_what_flags_set(void **state)
 {
 	char *argv[] = {"wirecached", "--memory.limit=1g", "--port.lan0.mtu=1400"};
 	config_parse_arguments(&config, 3, argv);
+	commands.sources.argc = 3;
+	commands.sources.argv = argv;
 	json_t *rows =
 	    ask_text("{\"command\":[\"config\",\"diff\"],\"text\":\"" SAME "[memory]\\nlimit = 2g\\n\"}");
 	assert_int_equal(json_array_size(rows), 0);

@@ -74,58 +74,59 @@ static void
 unknown_key_near_a_known_one_is_suggested(void **state)
 {
 	assert_only_error(PORT "[memory]\nlimt = 1g\n",
-	    "w.conf:5: unknown key \"limt\" in [memory]: did you mean \"limit\"?");
+	    "w.conf:5:1: unknown key \"limt\" in [memory]: did you mean \"limit\"?");
 	assert_only_error(
-	    PORT "ip4 = 1\n", "w.conf:4: unknown key \"ip4\" in [port lan0]: did you mean \"ipv4\"?");
-	assert_only_error(PORT "[memory]\nbanana = 1\n", "w.conf:5: unknown key \"banana\" in [memory]");
+	    PORT "ip4 = 1\n", "w.conf:4:1: unknown key \"ip4\" in [port lan0]: did you mean \"ipv4\"?");
+	assert_only_error(PORT "[memory]\nbanana = 1\n", "w.conf:5:1: unknown key \"banana\" in [memory]");
 }
 
 static void
 unknown_section_is_reported_once(void **state)
 {
 	assert_only_error(PORT "[memorx]\nlimit = 1g\nevict = no\n",
-	    "w.conf:5: unknown section [memorx]: did you mean [memory]?");
-	assert_only_error(PORT "[banana]\nx = 1\n", "w.conf:5: unknown section [banana]");
-	assert_only_error(PORT "[port]\ndevice = x\n", "w.conf:5: [port] needs a name, as in [port lan0]");
+	    "w.conf:4:1: unknown section [memorx]: did you mean [memory]?");
+	assert_only_error(PORT "[banana]\nx = 1\n", "w.conf:4:1: unknown section [banana]");
+	assert_only_error(PORT "[port]\ndevice = x\n", "w.conf:4:1: [port] needs a name, as in [port lan0]");
 }
 
 static void
 bad_value_says_what_was_expected(void **state)
 {
-	assert_only_error(PORT "[memory]\nlimit = 12q\n", "w.conf:5: memory.limit: expected a size from 8m "
+	assert_only_error(PORT "[memory]\nlimit = 12q\n", "w.conf:5:9: memory.limit: expected a size from 8m "
 	                                                  "to 16t (bytes, or with k, m, g, t), not \"12q\"");
-	assert_only_error(PORT "[memory]\nlimit = 1m\n",
-	    "w.conf:5: memory.limit: expected a size from 8m to 16t (bytes, or with k, m, g, t), not \"1m\"");
+	assert_only_error(PORT "[memory]\nlimit = 1m\n", "w.conf:5:9: memory.limit: expected a size from 8m "
+	                                                 "to 16t (bytes, or with k, m, g, t), not \"1m\"");
 	assert_only_error(PORT "[tcp]\nport = 70000\n",
-	    "w.conf:5: tcp.port: expected a number from 0 to 65535 (0: off), not \"70000\"");
+	    "w.conf:5:8: tcp.port: expected a number from 0 to 65535 (0: off), not \"70000\"");
 	assert_only_error(PORT "[tcp]\nrto_min = 5min\n",
-	    "w.conf:5: tcp.rto_min: expected a duration from 1ms to 10s (s, ms or us), not \"5min\"");
+	    "w.conf:5:11: tcp.rto_min: expected a duration from 1ms to 10s (s, ms or us), not \"5min\"");
 	assert_only_error(PORT "[workers]\nidle = lazy\n",
-	    "w.conf:5: workers.idle: expected one of adaptive|spin, not \"lazy\"");
+	    "w.conf:5:8: workers.idle: expected one of adaptive|spin|sleep, not \"lazy\"");
 	assert_only_error(PORT "[workers]\ncpus = 3-1\n",
-	    "w.conf:5: workers.cpus: expected a list of cpus from 0 to 1023, such as 2-5,7, not \"3-1\"");
+	    "w.conf:5:8: workers.cpus: expected a list of cpus from 0 to 1023, such as 2-5,7, not \"3-1\"");
 	assert_only_error(
-	    PORT "[memory]\nevict = maybe\n", "w.conf:5: memory.evict: expected yes or no, not \"maybe\"");
+	    PORT "[memory]\nevict = maybe\n", "w.conf:5:9: memory.evict: expected yes or no, not \"maybe\"");
 	assert_only_error(PORT "gateway4 = x\n",
-	    "w.conf:4: port.lan0.gateway4: expected an IPv4 address, such as 10.77.0.1, not \"x\"");
+	    "w.conf:4:12: port.lan0.gateway4: expected an IPv4 address, such as 10.77.0.1, not \"x\"");
 }
 
 static void
 key_twice_is_an_error_with_both_lines(void **state)
 {
 	assert_only_error(PORT "[memory]\nlimit = 1g\n[tcp]\nport = 1\n[memory]\nlimit = 2g\n",
-	    "w.conf:9: memory.limit is set twice, first in line 5: remove one");
+	    "w.conf:9:9: memory.limit is set twice, first in line 5: remove one");
 	assert_only_error(PORT "[port lan0]\ndevice = x\n",
-	    "w.conf:5: port.lan0.device is set twice, first in line 2: remove one");
+	    "w.conf:5:10: port.lan0.device is set twice, first in line 2: remove one");
 }
 
 static void
 line_without_meaning_is_an_error(void **state)
 {
-	assert_only_error(PORT "what is this\n", "w.conf:4: expected \"name = value\", not \"what is this\"");
-	assert_only_error(PORT "[memory\n", "w.conf:4: expected ] at the end of the section's name");
+	assert_only_error(
+	    PORT "what is this\n", "w.conf:4:1: expected \"name = value\", not \"what is this\"");
+	assert_only_error(PORT "[memory\n", "w.conf:4:1: expected ] at the end of the section's name");
 	assert_only_error("limit = 1g\n" PORT,
-	    "w.conf:1: \"limit\" stands before any section: put [memory] or another "
+	    "w.conf:1:1: \"limit\" stands before any section: put [memory] or another "
 	    "above it");
 }
 
@@ -136,7 +137,7 @@ zero_byte_is_an_error(void **state)
 	config_init(&config);
 	config_parse_text(&config, "w.conf", text, sizeof(text) - 1);
 	assert_int_equal(config.errors, 1);
-	assert_string_equal(config.messages[0], "w.conf:5: expected text, found a zero byte");
+	assert_string_equal(config.messages[0], "w.conf:5:1: expected text, found a zero byte");
 }
 
 static void
@@ -153,41 +154,41 @@ line_at_the_limit_is_read_longer_is_an_error(void **state)
 	assert_good();
 	assert_string_equal(config.dataplane.eal_args, "x");
 	snprintf(text, sizeof(text), "[wirecache]\neal_args = x%*s\n" PORT, (int)CONFIG_LINE_MAX - 12, "");
-	assert_only_error(text, "w.conf:2: the line is 1022 bytes long, more than the 1021 that fit");
+	assert_only_error(text, "w.conf:2:1: the line is 1022 bytes long, more than the 1021 that fit");
 }
 
 static void
 port_without_device_or_address_is_an_error(void **state)
 {
 	assert_only_error("[port lan0]\nipv4 = 10.77.0.2/24\n",
-	    "w.conf:2: port lan0 has no device: set device to a PCI address such as 0000:3b:00.0, or to "
+	    "w.conf:1:1: port lan0 has no device: set device to a PCI address such as 0000:3b:00.0, or to "
 	    "net_tap0,iface=wire0 to try it out");
 	assert_only_error("[port lan0]\ndevice = net_tap0\n",
-	    "w.conf:2: port lan0 has no address: set ipv4 (10.77.0.2/24) or ipv6 (fd00::2/64)");
+	    "w.conf:1:1: port lan0 has no address: set ipv4 (10.77.0.2/24) or ipv6 (fd00::2/64)");
 }
 
 static void
 port_name_odd_or_one_too_many_is_an_error(void **state)
 {
 	assert_only_error("[port a b]\nmtu = 1500\n" PORT,
-	    "w.conf:2: \"a b\" is no name of a port: expected 1 to 31 "
+	    "w.conf:1:1: \"a b\" is no name of a port: expected 1 to 31 "
 	    "letters, digits, - or _, as in [port lan0]");
 	parse("[port a]\nmtu=1500\n[port b]\nmtu=1500\n[port c]\nmtu=1500\n[port d]\nmtu=1500\n[port "
 	      "e]\nmtu=1500\n");
-	assert_string_equal(config.messages[0], "w.conf:10: port e is one too many: there may be 4");
+	assert_string_equal(config.messages[0], "w.conf:9:1: port e is one too many: there may be 4");
 }
 
 static void
 gateway_out_of_reach_is_an_error(void **state)
 {
 	assert_only_error(PORT "gateway4 = 10.78.0.1\n",
-	    "w.conf:4: port lan0: gateway4 = 10.78.0.1 is outside of ipv4 = 10.77.0.2/24");
+	    "w.conf:4:12: port lan0: gateway4 = 10.78.0.1 is outside of ipv4 = 10.77.0.2/24");
 	assert_only_error(PORT "gateway4 = 10.77.0.2\n",
-	    "w.conf:4: port lan0: gateway4 = 10.77.0.2 is the port's own address");
+	    "w.conf:4:12: port lan0: gateway4 = 10.77.0.2 is the port's own address");
 	assert_only_error(
-	    PORT "gateway6 = fd00::1\n", "w.conf:4: port lan0: gateway6 is set but ipv6 is not");
+	    PORT "gateway6 = fd00::1\n", "w.conf:4:12: port lan0: gateway6 is set but ipv6 is not");
 	assert_only_error(PORT "ipv6 = fd00::2/65\ngateway6 = fd00::8000:0:0:1\n",
-	    "w.conf:5: port lan0: gateway6 = fd00::8000:0:0:1 is outside of ipv6 = fd00::2/65");
+	    "w.conf:5:12: port lan0: gateway6 = fd00::8000:0:0:1 is outside of ipv6 = fd00::2/65");
 	parse(PORT "ipv6 = fd00::2/64\ngateway6 = fe80::1\ngateway4 = 10.77.0.254\n");
 	assert_good();
 }
@@ -196,16 +197,17 @@ static void
 address_no_host_can_have_is_an_error(void **state)
 {
 	assert_only_error("[port a]\ndevice = x\nipv4 = 10.77.0.0/24\n",
-	    "w.conf:3: port a: ipv4 = 10.77.0.0/24 is the network address of its prefix: choose one between");
+	    "w.conf:3:8: port a: ipv4 = 10.77.0.0/24 is the network address of its prefix: choose one "
+	    "between");
 	assert_only_error("[port a]\ndevice = x\nipv4 = 10.77.0.255/24\n",
-	    "w.conf:3: port a: ipv4 = 10.77.0.255/24 is the broadcast address of its prefix: choose one "
+	    "w.conf:3:8: port a: ipv4 = 10.77.0.255/24 is the broadcast address of its prefix: choose one "
 	    "between");
 	assert_only_error("[port a]\ndevice = x\nipv4 = 224.0.0.1/24\n",
-	    "w.conf:3: port a: ipv4 = 224.0.0.1/24 is no address that a host can have");
+	    "w.conf:3:8: port a: ipv4 = 224.0.0.1/24 is no address that a host can have");
 	assert_only_error("[port a]\ndevice = x\nipv6 = ff02::1/64\n",
-	    "w.conf:3: port a: ipv6 = ff02::1/64 is no address that a host can have");
+	    "w.conf:3:8: port a: ipv6 = ff02::1/64 is no address that a host can have");
 	assert_only_error("[port a]\ndevice = x\nipv6 = fd00::1/64\nmtu = 600\n",
-	    "w.conf:4: port a: mtu = 600 is too small for IPv6, which needs 1280");
+	    "w.conf:4:7: port a: mtu = 600 is too small for IPv6, which needs 1280");
 	parse("[port a]\ndevice = x\nipv4 = 10.77.0.0/31\n");
 	assert_good();
 }
@@ -214,28 +216,29 @@ static void
 ports_alike_are_an_error(void **state)
 {
 	assert_only_error(PORT "[port b]\ndevice = net_tap0\nipv4 = 10.78.0.2/24\n",
-	    "w.conf:5: port b: device = net_tap0 is that of port lan0 too");
+	    "w.conf:5:10: port b: device = net_tap0 is that of port lan0 too");
 	assert_only_error(PORT "[port b]\ndevice = net_tap1\nipv4 = 10.77.0.2/24\n",
-	    "w.conf:5: port b has the same address as port lan0");
+	    "w.conf:4:1: port b has the same address as port lan0");
 }
 
 static void
 numbers_that_contradict_are_an_error(void **state)
 {
 	assert_only_error(PORT "[workers]\ncount = 2\ncpus = 1-3\n",
-	    "w.conf:6: workers.cpus names 3 cores but workers.count is 2: shorten the list or raise the "
+	    "w.conf:6:8: workers.cpus names 3 cores but workers.count is 2: shorten the list or raise the "
 	    "count");
 	assert_only_error(PORT "[workers]\ncount = 4\ncpus = 1-3\n",
-	    "w.conf:5: workers.count is 4 but workers.cpus names 3 cores: name one for each, or leave "
+	    "w.conf:5:9: workers.count is 4 but workers.cpus names 3 cores: name one for each, or leave "
 	    "workers.cpus empty");
 	assert_only_error(PORT "[memory]\nlimit = 64m\nitem_max = 40m\n",
-	    "w.conf:6: memory.item_max = 40m is more than half of memory.limit = 64m: lower one or raise the "
+	    "w.conf:6:12: memory.item_max = 40m is more than half of memory.limit = 64m: lower one or raise "
+	    "the "
 	    "other");
 	assert_only_error(PORT "[memory]\nlimit = 20m\nnodes = 0-3\n",
-	    "w.conf:5: memory.limit = 20m is too small for 4 NUMA nodes: each needs at least 8m");
-	assert_only_error(PORT "[memory]\nnodes = 1,1\n", "w.conf:5: memory.nodes names node 1 twice");
-	assert_only_error(
-	    PORT "[tcp]\nport = 0\n", "w.conf:5: tcp.port and udp.port are both 0: nothing would be served");
+	    "w.conf:5:9: memory.limit = 20m is too small for 4 NUMA nodes: each needs at least 8m");
+	assert_only_error(PORT "[memory]\nnodes = 1,1\n", "w.conf:5:9: memory.nodes names node 1 twice");
+	assert_only_error(PORT "[tcp]\nport = 0\n",
+	    "w.conf:5:8: tcp.port and udp.port are both 0: nothing would be served");
 }
 
 static void
@@ -246,7 +249,7 @@ many_mistakes_are_all_reported_and_bounded(void **state)
 		strcat(text, "junk\n");
 	parse(text);
 	assert_int_equal(config.errors, 100);
-	assert_string_equal(config.messages[31], "w.conf:36: expected \"name = value\", not \"junk\"");
+	assert_string_equal(config.messages[31], "w.conf:36:1: expected \"name = value\", not \"junk\"");
 }
 
 static void
@@ -267,9 +270,12 @@ load(const char *file_text, char *const environment[], int argc, char *argv[])
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, file_text, strlen(file_text)), (int)strlen(file_text));
-	struct config_request request = config_scan_arguments(argc, argv);
-	request.file = path;
-	config_load(&config, &request, argc, argv, environment);
+	struct config_sources sources = {.request = config_scan_arguments(argc, argv),
+	    .argc = argc,
+	    .argv = argv,
+	    .environment = environment};
+	sources.request.file = path;
+	config_load(&config, &sources);
 	close(fd);
 	unlink(path);
 }

@@ -63,7 +63,8 @@ table_every_row_has_help_and_bounds(void **state)
 	for (unsigned i = 0; i < options_len + port_options_len; i++) {
 		char expected[200];
 		assert_true(strlen(row(i)->help) > 5);
-		assert_true(row(i)->min <= row(i)->max || row(i)->type == OPTION_INTLIST);
+		assert_true(row(i)->min <= row(i)->max || row(i)->type == OPTION_INTLIST ||
+		            row(i)->type == OPTION_PREFIXES);
 		value_expected(row(i), expected, sizeof(expected));
 		assert_true(strlen(expected) > 5 && strlen(expected) < 150);
 	}
@@ -84,6 +85,7 @@ table_every_field_has_the_width_of_its_type(void **state)
 		case OPTION_ENUM:
 		case OPTION_INT:
 		case OPTION_INTLIST:
+		case OPTION_PREFIXES:
 			assert_int_equal(option->bytes, 4);
 			break;
 		case OPTION_UINT:

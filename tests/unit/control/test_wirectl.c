@@ -288,7 +288,7 @@ completion_offers_nouns_verbs_and_words(void **state)
 {
 	assert_completes("stat", "status stats");
 	assert_completes("worker \"\"", "show stages");
-	assert_completes("config \"\"", "show check diff");
+	assert_completes("config \"\"", "show check diff apply confirm undo");
 	assert_completes("-j -s /tmp/x config sh", "show");
 	assert_completes("stats d", "drops");
 	assert_completes("config show --e", "--effective");
