@@ -1,7 +1,7 @@
 /*
  * `status`: one health word, what was looked at to say so, and what to do about each finding.
  *
- * healthy: all checks passed. degraded: clients are served, but something is missing or nearly exhausted.
+ * healthy: all checks passed. draining: no new clients are served, as the operator wished. degraded: clients are served, but something is missing or nearly exhausted.
  * failing: some or all clients are not served.
  */
 #include "control/commands.h"
@@ -19,10 +19,10 @@
 #define MBUFS_FREE_PCT_MIN  5u  /* below it bursts begin to be lost */
 #define CONNECTIONS_PCT_MAX 95u /* above it new clients are soon refused */
 
-enum health { HEALTHY, DEGRADED, FAILING };
+enum health { HEALTHY, DRAINING, DEGRADED, FAILING };
 
-static const char *const health_words[] = {"healthy", "degraded", "failing"};
-static const char *const state_words[] = {"ok", "degraded", "failing"};
+static const char *const health_words[] = {"healthy", "draining", "degraded", "failing"};
+static const char *const state_words[] = {"ok", "draining", "degraded", "failing"};
 
 struct report {
 	enum health health;
@@ -155,6 +155,23 @@ check_findings(struct report *report, struct dataplane *dataplane, json_t *notes
 	add_check(report, "data plane", failing > 0 ? FAILING : HEALTHY, "%u problems found", failing);
 }
 
+static void
+check_service(
+    struct report *report, const struct commands *commands, const struct dataplane_info *info, json_t *notes)
+{
+	unsigned left_s = apply_confirm_left_s(&commands->apply);
+	add_check(report, "service", info->draining ? DRAINING : HEALTHY, "%s",
+	    info->draining ? "takes no new connections" : "takes new connections");
+	if (info->draining)
+		add_problem(report,
+		    "draining, %" PRIu64 " connections are left: wirectl drain stop serves again as before",
+		    info->curr_connections);
+	if (left_s > 0)
+		json_array_append_new(
+		    notes, json_sprintf("the last change comes back in %u s: wirectl config confirm keeps it",
+		               left_s));
+}
+
 static json_t *
 ports_json(const struct commands *commands, const struct dataplane_info *info)
 {
@@ -186,6 +203,7 @@ commands_status(struct commands *commands, struct commands_call *call)
 	check_item_memory(&report, &store);
 	check_restart(&report, &store);
 	check_connections(&report, &info);
+	check_service(&report, commands, &info, notes);
 	check_findings(&report, commands->dataplane, notes);
 	call->exit_code = report.health == HEALTHY ? WIRE_OK : WIRE_UNHEALTHY;
 	return json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o}",

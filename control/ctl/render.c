@@ -42,8 +42,8 @@ render_tone(const char *name, const char *text)
 	static const struct {
 		const char *text, *tone;
 	} tones[] = {{"healthy", RENDER_GREEN}, {"ok", RENDER_GREEN}, {"up", RENDER_GREEN},
-	    {"running", RENDER_GREEN}, {"degraded", RENDER_YELLOW}, {"failing", RENDER_RED},
-	    {"down", RENDER_RED}, {"stuck", RENDER_RED}, {"wrong", RENDER_RED}};
+	    {"running", RENDER_GREEN}, {"degraded", RENDER_YELLOW}, {"draining", RENDER_YELLOW},
+	    {"failing", RENDER_RED}, {"down", RENDER_RED}, {"stuck", RENDER_RED}, {"wrong", RENDER_RED}};
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		for (unsigned j = 0; strcmp(names[i], name) == 0 && j < sizeof(tones) / sizeof(tones[0]); j++)
 			if (strcmp(tones[j].text, text) == 0)

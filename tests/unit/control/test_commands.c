@@ -106,7 +106,7 @@ status_all_well_is_healthy(void **state)
 	assert_string_equal(text_of(result, "health"), "healthy");
 	assert_int_equal(wire_reply_exit(reply), WIRE_OK);
 	assert_int_equal(json_array_size(json_object_get(result, "problems")), 0);
-	assert_int_equal(json_array_size(json_object_get(result, "checks")), 6);
+	assert_int_equal(json_array_size(json_object_get(result, "checks")), 7);
 	assert_int_equal(number_of(result, "uptime_s"), 11520);
 	assert_int_equal(number_of(result, "items"), 12);
 	assert_int_equal(number_of(result, "limit_bytes"), 64 << 20);

@@ -21,7 +21,7 @@ setup(void **state)
 {
 	fake_reset();
 	config_init(&config);
-	commands_init(&commands, &config, &fake);
+	commands_init(&commands, &config, &(struct config_sources){0}, &fake);
 	reply = NULL;
 	return 0;
 }
