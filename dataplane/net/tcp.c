@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "dataplane/net/tcp_cookie.h"
 #include "dataplane/net/tcp_in.h"
 #include "dataplane/net/tcp_out.h"
 #include "dataplane/net/tcp_recover.h"
@@ -126,6 +127,7 @@ tcp_destroy(struct tcp_stack *tcp)
 		tcp_conn_kill(tcp_conn_at(tcp, i), TCP_CLOSED_LOCALLY);
 	tcp_reap(tcp);
 	tcp_table_fini(tcp);
+	tcp_cookie_fini(tcp);
 	tcp_slab_fini(&tcp->conns, &tcp->mem);
 	tcp_slab_fini(&tcp->minis, &tcp->mem);
 	tcp_mem_fini(&tcp->mem);

@@ -41,10 +41,9 @@ struct tcp_board {
 	uint32_t undo_ts;                  /* our timestamp on the first of them */
 	float undo_w_max;
 	/* RACK (tcp_rack.c) */
-	uint32_t rack_sent_us, rack_end,
-	    rack_rtt_us;      /* of the latest sent that was delivered */
-	uint32_t fack;        /* the highest delivered, SACKed or not */
-	uint32_t dsack_round; /* one DSACK counts until snd_una is here */
+	uint32_t rack_sent_us, rack_end, rack_rtt_us; /* of the latest sent that was delivered */
+	uint32_t fack;                                /* the highest delivered, SACKed or not */
+	uint32_t dsack_round;                         /* one DSACK counts until snd_una is here */
 	/* runs */
 	uint32_t sacked_bytes, lost_bytes;
 	uint32_t start; /* of the first run: snd_una */

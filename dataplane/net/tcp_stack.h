@@ -53,6 +53,13 @@ struct tcp_mini_list {
 	uint32_t head, tail, len;
 };
 
+/* SYN cookies of one period that have opened a connection (tcp_cookie.c). */
+struct tcp_cookie_filter {
+	uint64_t period;
+	uint64_t *bits; /* NULL: none yet */
+	uint32_t spent;
+};
+
 struct tcp_stack {
 	struct tcp_config config;
 	struct tcp_env env;
@@ -78,6 +85,7 @@ struct tcp_stack {
 	struct tcp_mini_list tw_list;
 
 	uint64_t cookie_us; /* when the last SYN cookie was sent; 0 never */
+	struct tcp_cookie_filter cookie_filters[2];
 	uint64_t challenge_second;
 	uint32_t challenges_left;
 	uint8_t rcv_wscale; /* what our SYNs announce */

@@ -229,7 +229,17 @@ tcp_syn_cookie_input(struct tcp_stack *tcp, struct tcp_seg *seg)
 	struct tcp_mini e;
 	if (kind != RTE_TCP_ACK_FLAG || !tcp_cookie_recent(tcp) || !listening(tcp, seg->flow->local_port))
 		return false;
-	if (!tcp_cookie_accept(tcp, seg, &e)) {
+	switch (tcp_cookie_check(tcp, seg, &e)) {
+	case TCP_COOKIE_GOOD:
+		break;
+	case TCP_COOKIE_SPENT:
+		tcp->counters->drop_tcp_cookie_spent++;
+		tcp_out_reject(tcp, seg);
+		return true;
+	case TCP_COOKIE_FULL:
+		tcp->counters->drop_tcp_no_memory++;
+		return true;
+	case TCP_COOKIE_NONE:
 		tcp->counters->drop_tcp_cookie++;
 		return true;
 	}
@@ -241,6 +251,7 @@ tcp_syn_cookie_input(struct tcp_stack *tcp, struct tcp_seg *seg)
 		return true;
 	}
 	tcp->counters->tcp_cookies_accepted++;
+	tcp_cookie_spend(tcp, seg);
 	if (tcp_conn_established(c))
 		tcp_in_segment(c, seg);
 	return true;

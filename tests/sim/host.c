@@ -137,11 +137,6 @@ app_accepted(void *app, struct tcp_conn *conn, bool *refuse)
 	struct sim_host *host = app;
 	unsigned session = sim_session_of(tcp_flow(conn));
 	struct sim_end *end = host->ends[session];
-	if (end->accepted && !host->run->c.config[host->index].syn_backlog_max) {
-		/* A cookie proves that its ACK was sent, not that it was sent once. */
-		*refuse = true;
-		return NULL;
-	}
 	if (session >= host->run->c.sessions || end->accepted) {
 		sim_fail(host->run, "host %u accepted a connection of nobody", host->index);
 		*refuse = true;

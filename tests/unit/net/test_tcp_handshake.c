@@ -191,6 +191,65 @@ cookie_of_another_peer_number_or_time_is_not_taken(void **state)
 	assert_int_equal(rig.accepted, 0);
 }
 
+/* A cookie's connection that ended and left nothing: the peer closed first. */
+static void
+late_copy_of_a_cookies_ack_is_reset_and_opens_nothing(void **state)
+{
+	fill_the_backlog(17);
+	drop_out();
+	in(ACK, 1, 10, 1, 1000);
+	assert_int_equal(rig.accepted, 1);
+	in(FIN | ACK, 11, 0, 1, 1000);
+	tcp_close(rig.conn);
+	tcp_flush(rig.tcp);
+	drop_out();
+	in(ACK, 12, 0, 2, 1000);
+	assert_int_equal(rig.closed, 1);
+	expect_nothing();
+	for (unsigned s = 0; s < 25; s++) {
+		in(ACK, 1, 10, 1, 1000); /* a request that would be executed again */
+		rig.now_us += 1000000;
+	}
+	assert_int_equal(rig.accepted, 1);
+	assert_int_equal(rig.bytes_len, 10);
+	assert_in_range(rig.counters.drop_tcp_cookie_spent, 8, 17);
+	for (unsigned n = drop_out(); n < 9; n++)
+		fail_msg("a copy got no RST");
+}
+
+static void
+cookies_of_one_address_each_open_once(void **state)
+{
+	rig.config.syn_backlog_max = 0;
+	rig.config.connections_max = 5000;
+	rig_restart();
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 1000; i++) {
+			rig.flow.remote_port = rte_cpu_to_be_16((uint16_t)(1000 + round * 1000 + i));
+			in(SYN, 0, 0, 0, 1000);
+			in(ACK, 1, 0, 1, 1000);
+			assert_int_equal(rig.accepted, round * 1000 + i + 1);
+		}
+		drop_out();
+		rig.now_us += 9000000;
+	}
+	assert_int_equal(rig.counters.drop_tcp_cookie_spent, 0);
+}
+
+static void
+cookie_that_cannot_be_remembered_opens_nothing(void **state)
+{
+	fill_the_backlog(17);
+	drop_out();
+	rig.alloc_fails = true;
+	in(ACK, 1, 0, 1, 1000);
+	expect_nothing();
+	assert_int_equal(rig.accepted, 0);
+	rig.alloc_fails = false;
+	in(ACK, 1, 0, 1, 1000);
+	assert_int_equal(rig.accepted, 1);
+}
+
 static void
 cookie_without_timestamps_agrees_on_nothing_else(void **state)
 {
@@ -380,6 +439,9 @@ main(void)
 	    TCP_TEST(backlog_full_answers_with_cookies_and_never_resets),
 	    TCP_TEST(cookie_connection_has_sack_and_window_scale),
 	    TCP_TEST(cookie_of_another_peer_number_or_time_is_not_taken),
+	    TCP_TEST(late_copy_of_a_cookies_ack_is_reset_and_opens_nothing),
+	    TCP_TEST(cookies_of_one_address_each_open_once),
+	    TCP_TEST(cookie_that_cannot_be_remembered_opens_nothing),
 	    TCP_TEST(cookie_without_timestamps_agrees_on_nothing_else),
 	    TCP_TEST(half_open_entry_resends_three_times_and_is_reaped),
 	    TCP_TEST(syn_then_rst_leaks_no_backlog_slot),
