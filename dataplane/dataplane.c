@@ -16,6 +16,7 @@
 #include "dataplane/login.h"
 #include "dataplane/observe.h"
 #include "dataplane/proto/request.h"
+#include "dataplane/telemetry.h"
 #include "dataplane/unmap.h"
 
 #define MBUF_CACHE 256u
@@ -352,7 +353,10 @@ start_steps(struct dataplane *dataplane, const char *program, char error[DATAPLA
 	shared->ports = dataplane->ports;
 	shared->ports_len = dataplane->ports_len;
 	observe_configure(dataplane, dataplane->config.sample_every, dataplane->config.slow_us);
-	return workers_launch(dataplane, error);
+	rc = workers_launch(dataplane, error);
+	if (rc == 0)
+		telemetry_open(dataplane);
+	return rc;
 }
 
 int
@@ -394,6 +398,7 @@ dataplane_start(const struct dataplane_config *config, const char *program, cons
 void
 dataplane_stop(struct dataplane *dataplane)
 {
+	telemetry_close();
 	auth_stop(dataplane->shared.auth);
 	atomic_store_explicit(&dataplane->shared.stop, true, memory_order_relaxed);
 	for (unsigned i = 0; dataplane->launched && i < dataplane->workers_len; i++) {

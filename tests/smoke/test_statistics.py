@@ -235,6 +235,47 @@ def promtool_finds_little_to_complain_of(target):
     assert not complaints, complaints
 
 
+class Telemetry:
+    """DPDK's telemetry socket of an appliance."""
+
+    def __init__(self, target):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.connect(f"/var/run/dpdk/{target.file_prefix}/dpdk_telemetry.v2")
+        self.socket.settimeout(30)
+        self.socket.recv(16384)
+
+    def ask(self, command):
+        self.socket.send(command.encode())
+        return json.loads(self.socket.recv(65536))[command.split(",")[0]]
+
+
+@test(appliance_only=True)
+def dpdk_telemetry_has_our_commands(target):
+    some_load(target)
+    telemetry = Telemetry(target)
+    known = telemetry.ask("/")
+    assert {"/wirecache/info", "/wirecache/latency", "/eal/lcore/list", "/eal/lcore/info"} <= set(known), known
+    assert telemetry.ask("/wirecache/info")["workers"] == len(telemetry.ask("/wirecache/worker/list"))
+    assert telemetry.ask("/wirecache/worker/counters,0")["loops"] > 0
+    assert telemetry.ask("/wirecache/requests")["get_hits"] >= 301
+    assert telemetry.ask("/wirecache/net")["rx_packets"] > 0
+    assert telemetry.ask("/wirecache/latency")["tcp_get_requests"] >= 302
+    assert telemetry.ask("/eal/lcore/list") == [0, 1]
+    lcore = telemetry.ask("/eal/lcore/info,1")
+    assert lcore["total_cycles"] > lcore["busy_cycles"] > 0, lcore
+    for wrong in ("/eal/lcore/info,77", "/eal/lcore/info", "/wirecache/worker/counters,-1",
+                  "/wirecache/worker/counters,9", "/wirecache/worker/counters,0x"):
+        assert not telemetry.ask(wrong), wrong
+
+
+@test(appliance_only=True)
+def dpdk_telemetry_py_reads_our_commands(target):
+    if not shutil.which("dpdk-telemetry.py"):
+        raise appliance.Skip("no dpdk-telemetry.py: it is in dpdk-dev")
+    text = must("dpdk-telemetry.py", "-f", target.file_prefix, input=b"/wirecache/info\n/eal/lcore/info,1\nquit\n").decode()
+    assert '"limit_bytes": ' in text and '"total_cycles": ' in text, text
+
+
 @test(appliance_only=True)
 def stats_have_what_memcached_exporter_needs(target):
     stats = target.stats()
