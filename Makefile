@@ -246,6 +246,15 @@ bench: ## measure against peers on a memif link, and write docs/PERFORMANCE.md's
 	@$(SUBMAKE) all $(B)/bench/udp_sender
 	@scripts/bench --build $(B) --docs docs/PERFORMANCE.md
 
+# The browser is large, so this is not part of `make test`.
+.PHONY: test-page
+test-page: ## the status page in headless Chromium, top in tmux, promtool on exposition and alerts; PICTURES=1: of the docs
+	$(need_root)
+	@scripts/deps build run test page
+	@$(SUBMAKE) all
+	@PAGE_PICTURES=$(if $(filter 1,$(PICTURES)),$(abspath docs/pictures)) SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --verbose \
+		tests/page/test_page.py tests/smoke/test_statistics.py
+
 .PHONY: stress-memif
 stress-memif: $(B)/wirecached $(B)/wirectl $(B)/bench/udp_sender ## memif peers that come and go under load
 	$(need_root)

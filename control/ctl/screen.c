@@ -96,9 +96,10 @@ head(const struct screen *screen, const json_t *metrics)
 	    p90[HUMAN_TEXT_MAX], p99[HUMAN_TEXT_MAX], p999[HUMAN_TEXT_MAX];
 	const json_t *workers = json_object_get(metrics, "workers"),
 	             *lately = json_object_get(metrics, "lately");
-	line(screen, RENDER_BOLD, "wirecache %s   up %s   %zu workers   %.0f of %.0f connections",
+	line(screen, RENDER_BOLD, "wirecache %s   up %s   %zu worker%s   %.0f of %.0f connections",
 	    json_string_value(json_object_get(metrics, "version")), text_of(metrics, "uptime_s", uptime),
-	    json_array_size(workers), number(metrics, "connections"), number(metrics, "connections_max"));
+	    json_array_size(workers), json_array_size(workers) == 1 ? "" : "s",
+	    number(metrics, "connections"), number(metrics, "connections_max"));
 	line(screen, "", "%s requests/s   %s packets/s   hit rate %.1f %%",
 	    count_text(sum(workers, "requests_per_s"), requests),
 	    count_text(sum(workers, "packets_per_s"), packets), mean(workers, "hit_pct", "requests_per_s"));
