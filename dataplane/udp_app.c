@@ -176,10 +176,7 @@ udp_sink_create(struct worker *worker)
 
 	if (!sink)
 		return NULL;
-	sink->base.reserve = sink_reserve;
-	sink->base.commit = sink_commit;
-	sink->base.value = sink_value;
-	sink->base.room = sink_room;
+	sink->base = (struct serve_sink){sink_reserve, sink_commit, sink_value, sink_room};
 	sink->worker = worker;
 	return sink;
 }

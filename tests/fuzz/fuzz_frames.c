@@ -14,6 +14,7 @@
 #include "dataplane/net/reassembly.h"
 #include "dataplane/net/tcp.h"
 #include "tests/fuzz/frames.h"
+#include "tests/unit/net/testenv.h"
 #include "tests/unit/net/testpool.h"
 
 #define CONFIG_BYTES 3u
@@ -103,29 +104,19 @@ op_tx(void *ctx, uint8_t iface, struct rte_mbuf *m)
 static uint64_t
 op_random(void *ctx)
 {
-	rig.random += 0x9e3779b97f4a7c15u;
-	uint64_t z = rig.random;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
+	return testenv_random(&rig.random);
 }
 
 static void *
 op_alloc(void *ctx, size_t bytes)
 {
-	void *p = aligned_alloc(64, (bytes + 63) / 64 * 64);
-
-	require(p != NULL);
-	memset(p, 0, bytes);
-	rig.heap_bytes += (int64_t)bytes;
-	return p;
+	return testenv_alloc(&rig.heap_bytes, bytes);
 }
 
 static void
 op_free(void *ctx, void *p, size_t bytes)
 {
-	rig.heap_bytes -= (int64_t)bytes;
-	free(p);
+	testenv_free(&rig.heap_bytes, p, bytes);
 }
 
 static void

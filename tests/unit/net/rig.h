@@ -18,6 +18,7 @@
 #include "dataplane/net/net.h"
 #include "dataplane/net/reassembly.h"
 #include "tests/unit/net/fake_tcp.h"
+#include "tests/unit/net/testenv.h"
 #include "tests/unit/net/testpool.h"
 
 #define RIG_TX_MAX    1024u
@@ -81,29 +82,19 @@ rig_op_tx(void *ctx, uint8_t iface, struct rte_mbuf *m)
 static inline uint64_t
 rig_op_random(void *ctx)
 {
-	rig.random += 0x9e3779b97f4a7c15u;
-	uint64_t z = rig.random;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
+	return testenv_random(&rig.random);
 }
 
 static inline void *
 rig_op_alloc(void *ctx, size_t bytes)
 {
-	void *p = aligned_alloc(64, (bytes + 63) / 64 * 64);
-	if (p == NULL)
-		abort();
-	memset(p, 0, bytes);
-	rig.heap_bytes += (int64_t)bytes;
-	return p;
+	return testenv_alloc(&rig.heap_bytes, bytes);
 }
 
 static inline void
 rig_op_free(void *ctx, void *p, size_t bytes)
 {
-	rig.heap_bytes -= (int64_t)bytes;
-	free(p);
+	testenv_free(&rig.heap_bytes, p, bytes);
 }
 
 static inline uint32_t
