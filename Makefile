@@ -27,7 +27,7 @@ MARCH ?= x86-64-v3
 WARN := -Wall -Wextra -Wmissing-prototypes -Wvla -Wshadow -Wpointer-arith -Wno-unused-parameter $(WERROR)
 # Asked for when a rule needs it: pkg-config may not be installed before `make deps`.
 DPDK_CFLAGS = $(filter-out -march=%,$(shell pkg-config --cflags libdpdk 2>/dev/null | sed 's/-I\//-isystem \//g'))
-DPDK_LIBS = $(shell pkg-config --libs libdpdk 2>/dev/null)
+DPDK_LIBS = $(shell pkg-config --libs libdpdk 2>/dev/null) -lpcap
 BASE_CFLAGS := -std=gnu11 $(OPT) -march=$(MARCH) -maes -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API -I. $(WARN) -MMD -MP
 
 # No tag is needed: three numbers, and the commit where there is one.

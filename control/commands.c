@@ -45,6 +45,8 @@ commands_tick(struct commands *commands, uint64_t now_ms)
 	dataplane_info(commands->dataplane, &info);
 	sample_tick(&commands->window, commands->dataplane, info.workers, now_ms);
 	observed_tick(&commands->observed, commands->dataplane, now_ms);
+	commands->now_ms = now_ms;
+	commands_capture_tick(commands);
 	apply_tick(&commands->apply, now_ms);
 	drain_tick(&commands->drain, now_ms);
 	dataplane_tick(commands->dataplane);

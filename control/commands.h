@@ -35,6 +35,8 @@ struct commands {
 	struct observed observed;
 	struct commands_dump dumps[COMMANDS_DUMPS_MAX];
 	uint64_t dumps_begun;
+	uint64_t capture_read_ms; /* when a capture was last read, 0: there is none */
+	uint64_t now_ms;          /* of the last tick */
 	struct apply apply;
 	struct drain drain;
 };
@@ -56,6 +58,9 @@ void commands_tick(struct commands *commands, uint64_t now_ms);
 /* struct server_config.answer: never fails, a bad request is answered with an error. commands_ctx: struct
  * commands. */
 json_t *commands_answer(void *commands_ctx, const json_t *request);
+
+/* Ends a capture that nobody reads any more; commands_tick() does it. */
+void commands_capture_tick(struct commands *commands);
 
 /* The handlers, for commands.def. */
 #define COMMAND(noun, verb, usage, words, handler, view, columns, help) \

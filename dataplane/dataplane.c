@@ -13,6 +13,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
+#include "dataplane/capture.h"
 #include "dataplane/login.h"
 #include "dataplane/observe.h"
 #include "dataplane/proto/request.h"
@@ -414,6 +415,7 @@ dataplane_stop(struct dataplane *dataplane)
 		if (dataplane->workers[i].mailbox.ring)
 			mailbox_close(&dataplane->workers[i].mailbox);
 	}
+	capture_destroy(dataplane->shared.capture);
 	auth_destroy(dataplane->shared.auth);
 	watch_destroy(dataplane->shared.watch);
 	prefixes_destroy(dataplane->shared.prefixes);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <rte_cycles.h>
 
+#include "dataplane/capture.h"
 #include "dataplane/internal.h"
 
 /* Which workers are meant: one, or all for -1. */
@@ -244,6 +245,38 @@ observe_slow(const struct dataplane *dataplane, struct observe_slow *out, unsign
 		}
 	}
 	return len;
+}
+
+/* ---- packets ---------------------------------------------------------------------------------- */
+
+int
+observe_capture_start(struct dataplane *dataplane, const char *filter, char error[DATAPLANE_ERROR_MAX])
+{
+	struct worker_shared *shared = &dataplane->shared;
+
+	if (!shared->capture)
+		shared->capture = capture_create(shared);
+	if (!shared->capture) {
+		snprintf(error, DATAPLANE_ERROR_MAX, "no memory to capture into");
+		return -ENOMEM;
+	}
+	return capture_start(shared->capture, filter, error);
+}
+
+void
+observe_capture_stop(struct dataplane *dataplane)
+{
+	if (dataplane->shared.capture)
+		capture_stop(dataplane->shared.capture);
+}
+
+unsigned
+observe_capture_read(struct dataplane *dataplane, struct observe_packet *out, unsigned room, uint64_t *lost)
+{
+	struct capture *capture = dataplane->shared.capture;
+
+	*lost = capture ? capture_lost(capture) : 0;
+	return capture ? capture_read(capture, out, room) : 0;
 }
 
 /* ---- settings --------------------------------------------------------------------------------- */

@@ -97,6 +97,29 @@ struct observe_slow {
 unsigned observe_slow(
     const struct dataplane *dataplane, struct observe_slow *out, unsigned room, uint64_t *slow);
 
+/* ---- packets ---------------------------------------------------------------------------------- */
+
+#define OBSERVE_PACKET_MAX 1536u /* of a packet; the rest is cut off */
+
+struct observe_packet {
+	uint64_t unix_ns;    /* the clock of the pass: packets of one burst have the same */
+	uint32_t wire_bytes; /* of the packet */
+	uint16_t len;        /* of bytes[] */
+	uint8_t port;        /* its number */
+	bool out;            /* sent, not received */
+	uint8_t bytes[OBSERVE_PACKET_MAX];
+};
+
+/*
+ * Captures packets from now on, those that the filter takes ("" for all; as tcpdump's). One capture at a time: -EBUSY.
+ * Negative errno with a sentence.
+ */
+int observe_capture_start(struct dataplane *dataplane, const char *filter, char error[DATAPLANE_ERROR_MAX]);
+void observe_capture_stop(struct dataplane *dataplane);
+/* Takes up to room packets; *lost: how many found no room since the start. Returns how many. */
+unsigned observe_capture_read(
+    struct dataplane *dataplane, struct observe_packet *out, unsigned room, uint64_t *lost);
+
 /* ---- settings --------------------------------------------------------------------------------- */
 
 /* Takes effect at once. sample_every: 0 is off; slow_us: 0 is off. */

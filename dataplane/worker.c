@@ -15,6 +15,7 @@
 #include <rte_lcore.h>
 
 #include "dataplane/admin.h"
+#include "dataplane/capture.h"
 #include "dataplane/unmap.h"
 #include "dataplane/login.h"
 #include "dataplane/settings.h"
@@ -34,6 +35,8 @@ tx_flush(struct worker *worker, struct worker_tx *tx)
 	enum stage before = stage_begin(&worker->stages, STAGE_SEND);
 	uint16_t sent = 0;
 
+	if (unlikely(atomic_load_explicit(&worker->shared->capturing, memory_order_relaxed)))
+		capture_packets(worker, tx->port_id, true, tx->pkts, tx->len);
 	while (sent < tx->len) {
 		uint16_t n = rte_eth_tx_burst(tx->port_id, worker->index, tx->pkts + sent, tx->len - sent);
 
@@ -142,6 +145,8 @@ receive(struct worker *worker)
 		worker->counters.rx_bursts++;
 		total += n;
 		stage_begin(&worker->stages, STAGE_NETWORK);
+		if (unlikely(atomic_load_explicit(&worker->shared->capturing, memory_order_relaxed)))
+			capture_packets(worker, worker->tx[i].port_id, false, pkts, n);
 		net_input(worker->net, i, pkts, n);
 		stage_begin(&worker->stages, STAGE_POLL);
 	}

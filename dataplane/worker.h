@@ -76,6 +76,8 @@ struct worker_shared {
 	uint64_t tsc_hz;
 	uint32_t start_unix_s;
 	const char *version;
+	struct capture *capture; /* NULL until one was asked for */
+	atomic_bool capturing;
 	atomic_uint sample_every; /* serve_host.sample_every */
 	atomic_uint connections;  /* over all workers; touched when one opens or closes */
 	atomic_bool stop;

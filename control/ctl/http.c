@@ -101,7 +101,7 @@ http_answer(const char *path, const char *accept, const json_t *metrics, const j
     struct http_answer *answer)
 {
 	bool failing = status == NULL || health_is(status, "failing");
-	bool draining = json_is_true(json_object_get(status, "draining"));
+	bool draining = health_is(status, "draining");
 	memset(answer, 0, sizeof(*answer));
 	if (strcmp(path, "/") == 0)
 		*answer = (struct http_answer){.code = 200,

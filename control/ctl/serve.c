@@ -35,11 +35,10 @@ now_ms(void)
 
 /* New reference to the result, or NULL. */
 static json_t *
-ask(const struct exporter *exporter, const char *noun, const char *verb)
+ask(const struct exporter *exporter, const char *command)
 {
 	char error[CLIENT_ERROR_MAX];
-	json_t *request = verb != NULL ? json_pack("{s:[ss]}", "command", noun, verb)
-	                               : json_pack("{s:[s]}", "command", noun);
+	json_t *request = json_pack("{s:[s]}", "command", command);
 	json_t *reply = client_call(exporter->socket_path, request, ASK_MS, error);
 	json_t *result = json_incref(json_object_get(reply, "result"));
 	json_decref(reply);
@@ -53,15 +52,8 @@ refresh(struct exporter *exporter)
 		return;
 	json_decref(exporter->metrics);
 	json_decref(exporter->status);
-	exporter->status = ask(exporter, "status", NULL);
-	exporter->metrics = exporter->status != NULL ? ask(exporter, "metrics", NULL) : NULL;
-	if (exporter->status != NULL) {
-		json_t *drain = ask(exporter, "drain", "status");
-		const char *word = json_string_value(json_object_get(drain, "drain"));
-		json_object_set_new(exporter->status, "draining",
-		    json_boolean(word != NULL && strcmp(word, "draining") == 0));
-		json_decref(drain);
-	}
+	exporter->status = ask(exporter, "status");
+	exporter->metrics = exporter->status != NULL ? ask(exporter, "metrics") : NULL;
 	exporter->asked_ms = now_ms();
 }
 

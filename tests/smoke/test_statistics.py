@@ -235,6 +235,43 @@ def promtool_finds_little_to_complain_of(target):
     assert not complaints, complaints
 
 
+@test(appliance_only=True)
+def capture_writes_what_the_filter_takes(target):
+    path = os.path.join(target.directory, "capture.pcapng")
+    with subprocess.Popen([f"{BUILD}/wirectl", "-s", target.socket_path, "capture", "start", "-w", path, "-f",
+                           f"tcp port {PORT}", "-c", "20"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, preexec_fn=appliance.die_with_parent) as process:
+        appliance.wait_for(lambda: os.path.exists(path) and os.path.getsize(path) > 0, "the capture's begin")
+        some_load(target)
+        text = process.communicate(timeout=30)[0].decode()
+    assert process.returncode == 0 and text.startswith("20 packets"), text
+    seen = run("tcpdump", "-n", "-r", path).stdout.decode()
+    assert f"> {WIRE4}.{PORT}: Flags [S]" in seen and f"IP {WIRE4}.{PORT} >" in seen, seen
+    assert "bad" not in seen and len([line for line in seen.splitlines() if " IP " in line]) == 20, seen
+
+
+@test(appliance_only=True)
+def capture_stopped_by_another_ends_well_and_can_begin_again(target):
+    for _ in range(2):
+        path = os.path.join(target.directory, "stopped.pcapng")
+        with subprocess.Popen([f"{BUILD}/wirectl", "-s", target.socket_path, "capture", "start", "-w", path],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              preexec_fn=appliance.die_with_parent) as process:
+            appliance.wait_for(lambda: os.path.exists(path) and os.path.getsize(path) > 0, "the capture's begin")
+            assert b"already" in target.wirectl("capture", "start", "-w", "/dev/null").stdout
+            assert target.json("capture", "stop")["capture"] == "ended"
+            assert process.wait(30) == 0
+        os.unlink(path)
+        assert target.answers()  # whose passes let the next capture begin
+
+
+@test(appliance_only=True)
+def capture_with_a_wrong_filter_says_why(target):
+    done = target.wirectl("capture", "start", "-w", "/dev/null", "-f", "port port")
+    assert done.returncode == 1 and b"the filter is wrong: " in done.stdout, done.stdout
+    assert target.wirectl("capture", "start").returncode == 2
+
+
 class Telemetry:
     """DPDK's telemetry socket of an appliance."""
 

@@ -26,6 +26,7 @@ struct dataplane {
 	struct observe_slow slow;
 	unsigned slow_len;
 	unsigned items; /* for a dump: "item-0" and so on */
+	bool capturing;
 	unsigned sample_every;
 	uint32_t slow_us;
 	struct dataplane_config configured; /* by the last dataplane_configure() */
@@ -249,6 +250,33 @@ observe_slow(const struct dataplane *dataplane, struct observe_slow *out, unsign
 	if (dataplane->slow_len > 0 && room > 0)
 		out[0] = dataplane->slow;
 	return dataplane->slow_len;
+}
+
+int
+observe_capture_start(struct dataplane *dataplane, const char *filter, char error[DATAPLANE_ERROR_MAX])
+{
+	if (strcmp(filter, "nonsense") == 0) {
+		snprintf(error, DATAPLANE_ERROR_MAX, "the filter is wrong: syntax error");
+		return -1;
+	}
+	dataplane->capturing = true;
+	return 0;
+}
+
+void
+observe_capture_stop(struct dataplane *dataplane)
+{
+	dataplane->capturing = false;
+}
+
+unsigned
+observe_capture_read(struct dataplane *dataplane, struct observe_packet *out, unsigned room, uint64_t *lost)
+{
+	*lost = 3;
+	if (!dataplane->capturing)
+		return 0;
+	out[0] = (struct observe_packet){.unix_ns = 5, .wire_bytes = 60, .len = 4, .bytes = {1, 2, 3, 255}};
+	return 1;
 }
 
 void

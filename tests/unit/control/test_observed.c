@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "control/base64.h"
 #include "control/commands.h"
 #include "control/wire.h"
 #include "tests/unit/control/fake_dataplane.h"
@@ -182,6 +183,43 @@ stages_share_the_cycles_of_measured_passes(void **state)
 	assert_true(json_number_value(json_object_get(row, "cycles_a_request")) == 15.0);
 }
 
+static void
+capture_is_read_until_stopped_or_forgotten(void **state)
+{
+	uint8_t bytes[8];
+	assert_null(ask("\"capture\",\"open\",\"--filter\",\"nonsense\""));
+	assert_string_equal(
+	    json_string_value(json_object_get(reply, "error")), "the filter is wrong: syntax error");
+	commands_tick(&commands, 1000);
+	assert_non_null(ask("\"capture\",\"open\",\"--filter\",\"tcp\""));
+	json_t *packet = json_array_get(json_object_get(ask("\"capture\",\"read\""), "packets"), 0);
+	assert_int_equal(number_of(packet, "wire_bytes"), 60);
+	assert_int_equal(
+	    base64_decode(json_string_value(json_object_get(packet, "base64")), bytes, sizeof(bytes)), 4);
+	assert_memory_equal(bytes, "\1\2\3\377", 4);
+	commands_tick(&commands, 5000);
+	assert_true(fake.capturing);
+	commands_tick(&commands, 7000);
+	assert_false(fake.capturing);
+	assert_true(json_is_false(json_object_get(ask("\"capture\",\"read\""), "on")));
+}
+
+static void
+base64_of_any_length_comes_back(void **state)
+{
+	uint8_t bytes[64], back[64];
+	char text[BASE64_ENCODED_MAX(sizeof(bytes))];
+	for (unsigned len = 0; len <= sizeof(bytes); len++) {
+		for (unsigned i = 0; i < len; i++)
+			bytes[i] = (uint8_t)(i * 37 + len);
+		base64_encode(bytes, len, text);
+		assert_int_equal(strlen(text) + 1, BASE64_ENCODED_MAX(len));
+		assert_int_equal(base64_decode(text, back, sizeof(back)), len);
+		assert_memory_equal(bytes, back, len);
+	}
+	assert_int_equal(base64_decode("AAAA", back, 2), 2);
+}
+
 int
 main(void)
 {
@@ -196,6 +234,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(dump_longer_than_a_reply_goes_on_where_it_ended, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 	        slow_pass_is_shown_with_its_time_and_largest_value, setup, teardown),
+	    cmocka_unit_test_setup_teardown(capture_is_read_until_stopped_or_forgotten, setup, teardown),
+	    cmocka_unit_test(base64_of_any_length_comes_back),
 	    cmocka_unit_test_setup_teardown(stages_share_the_cycles_of_measured_passes, setup, teardown),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
