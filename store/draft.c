@@ -68,7 +68,7 @@ draft_begin(struct store_thread *thread, struct draft *draft, const struct store
 	    .ext_cas = write->cas_set};
 	uint32_t class;
 
-	draft->part = partition_of(thread->store, key->hash);
+	draft->part = partition_for(thread, key->hash);
 	draft->bytes = shape_bytes(&shape);
 	draft->total_bytes = draft->bytes;
 	class = class_of(chunks ? value_bytes : draft->bytes, 0);

@@ -145,6 +145,7 @@ struct store_thread {
 	/* the thread's own */
 	_Alignas(STORE_LINE_BYTES) struct store *store;
 	uint32_t id;
+	int node; /* that it runs on, -1 unknown */
 	uint32_t now_s;
 	uint32_t now_expiry;   /* now in the units of an item's expiry */
 	bool holding;          /* gave out a view since the last quiescent point */
@@ -201,6 +202,22 @@ partition_of(const struct store *store, uint64_t hash)
 {
 	/* Bits 22..26: below the tag, above group and line (index.h). */
 	return &store->partitions[(hash >> 22 & 31) * store->partitions_len >> 5];
+}
+
+/* The same for an operation of a thread, counted by its distance. One that does not know its node is everywhere local. */
+static inline struct partition *
+partition_for(struct store_thread *thread, uint64_t hash)
+{
+	const struct store *store = thread->store;
+	struct partition *part = partition_of(store, hash);
+
+	if (store->partitions_len > 1) {
+		if (thread->node < 0 || part->node == thread->node)
+			COUNT(thread, accesses_local);
+		else
+			COUNT(thread, accesses_remote);
+	}
+	return part;
 }
 
 static inline void *

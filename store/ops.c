@@ -33,7 +33,7 @@ bool
 ops_lock(struct store_thread *thread, const struct store_key *key, struct index_cursor *cursor,
     struct index_hit *hit)
 {
-	index_lock(partition_of(thread->store, key->hash), key->hash, cursor);
+	index_lock(partition_for(thread, key->hash), key->hash, cursor);
 	if (index_seek(cursor, key, hit) && item_life(thread, hit->item, item_meta(hit->item)) == ITEM_ALIVE)
 		return true;
 	index_unlock(cursor);

@@ -93,7 +93,7 @@ read_miss(struct store_thread *thread, enum item_life life)
 enum store_status
 store_get(struct store_thread *thread, const struct store_key *key, struct store_view *view)
 {
-	const struct partition *part = partition_of(thread->store, key->hash);
+	const struct partition *part = partition_for(thread, key->hash);
 	struct index_hit hit;
 
 	if (!index_find(part, key, &hit))
@@ -112,7 +112,7 @@ store_get(struct store_thread *thread, const struct store_key *key, struct store
 enum store_status
 store_peek(struct store_thread *thread, const struct store_key *key, struct store_view *view)
 {
-	const struct partition *part = partition_of(thread->store, key->hash);
+	const struct partition *part = partition_for(thread, key->hash);
 	struct index_hit hit;
 
 	if (!index_find(part, key, &hit))

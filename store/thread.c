@@ -37,8 +37,6 @@ thread_make_arrays(struct store_thread *thread)
 struct store_thread *
 store_thread_register(struct store *store, int node)
 {
-	(void)node; /* a key's partition is decided by its hash; the node only matters to who chooses the
-	               store */
 	for (uint32_t i = 0; i < store->threads_max; i++) {
 		struct store_thread *thread = &store->threads[i];
 		/* acquire pairs with the release in store_thread_unregister() */
@@ -50,6 +48,7 @@ store_thread_register(struct store *store, int node)
 			atomic_store_explicit(&thread->taken, 0, memory_order_release);
 			return NULL;
 		}
+		thread->node = node;
 		atomic_fetch_add_explicit(&store->registered, 1, memory_order_relaxed);
 		segment_hold_nothing(thread);
 		alloc_shape(thread);

@@ -223,6 +223,26 @@ fix_is_pattern(const struct fix *fix, const struct store_view *view, size_t len,
 	return same;
 }
 
+static inline enum store_status
+fix_put_pattern(struct fix *fix, const char *name, uint32_t len, uint64_t seed)
+{
+	uint8_t *value = malloc(len + 1);
+	struct store_key key = fix_key(fix, name);
+	struct store_write write = {.mode = STORE_SET};
+	fix_pattern(value, len, seed);
+	enum store_status status = store_put(fix->thread, &key, &write, value, len, NULL);
+	free(value);
+	return status;
+}
+
+static inline void
+fix_assert_pattern(struct fix *fix, const char *name, uint32_t len, uint64_t seed)
+{
+	struct store_view view;
+	assert_int_equal(fix_get(fix, name, &view), STORE_OK);
+	assert_true(fix_is_pattern(fix, &view, len, seed));
+}
+
 static inline uint64_t
 fix_random(uint64_t *state)
 {
