@@ -131,6 +131,17 @@ struct net_counters {
 #undef NET_DROP
 };
 
+/* Ports [first, first + len) in host order; len 0: none. */
+struct net_port_range {
+	uint16_t first, len;
+};
+
+static inline bool
+net_port_in(const struct net_port_range *range, rte_be16_t port)
+{
+	return (uint16_t)(rte_be_to_cpu_16(port) - range->first) < range->len;
+}
+
 struct tcp_stack;
 struct tcp_config;
 struct tcp_app;
@@ -139,10 +150,11 @@ struct net_stack;
 struct net_config {
 	struct net_iface ifaces[NET_IFACES_MAX];
 	unsigned ifaces_len;
-	rte_be16_t udp_ports[4];       /* bound ports, 0 unused */
-	uint32_t reassembly_bytes_max; /* memory held in UDP fragments; default 2 MiB */
-	uint32_t icmp_rate_per_s;      /* echo replies and errors; default 1000 */
-	bool cold_start_announce;      /* gratuitous ARP and unsolicited NA at creation: one worker does it */
+	rte_be16_t udp_ports[4];         /* bound ports, 0 unused */
+	struct net_port_range udp_range; /* bound as well */
+	uint32_t reassembly_bytes_max;   /* memory held in UDP fragments; default 2 MiB */
+	uint32_t icmp_rate_per_s;        /* echo replies and errors; default 1000 */
+	bool cold_start_announce; /* gratuitous ARP and unsolicited NA at creation: one worker does it */
 };
 
 void net_config_default(struct net_config *config);

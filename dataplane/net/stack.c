@@ -182,6 +182,7 @@ net_stack_create(const struct net_config *config, const struct net_env *env,
 	for (unsigned i = 0; i < config->ifaces_len; i++)
 		net_iface_setup(&stack->ifaces[i], &config->ifaces[i], (uint8_t)i);
 	memcpy(stack->udp_ports, config->udp_ports, sizeof(stack->udp_ports));
+	stack->udp_range = config->udp_range;
 	stack->ip4_id = (uint16_t)env->random(env->ctx);
 	stack->ip6_id = (uint32_t)env->random(env->ctx);
 	stack->icmp_limit = (struct rate_limit){.filled_us = now_us,

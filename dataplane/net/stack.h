@@ -57,6 +57,7 @@ struct net_stack {
 	struct neigh_table *neigh;
 	struct reassembly *reassembly;
 	rte_be16_t udp_ports[4];
+	struct net_port_range udp_range;
 	uint16_t ip4_id; /* of the next packet that may be fragmented; starts at random */
 	uint32_t ip6_id;
 	struct rate_limit icmp_limit;

@@ -20,10 +20,11 @@ struct tcp_conn;
 enum tcp_congestion { TCP_CUBIC, TCP_RENO };
 
 struct tcp_config {
-	rte_be16_t listen_ports[4]; /* 0 unused */
-	uint32_t connections_max;   /* established and closing, on this worker */
-	uint32_t syn_backlog_max;   /* half-open entries; above it cookies (or, without cookies, a drop) */
-	uint32_t time_wait_max;     /* entries; above it the oldest goes */
+	rte_be16_t listen_ports[4];         /* 0 unused */
+	struct net_port_range listen_range; /* listened on as well */
+	uint32_t connections_max;           /* established and closing, on this worker */
+	uint32_t syn_backlog_max; /* half-open entries; above it cookies (or, without cookies, a drop) */
+	uint32_t time_wait_max;   /* entries; above it the oldest goes */
 	uint32_t
 	    memory_bytes_max; /* all of the above plus queues: above 75 % the worst is stopped, above 90 % reset */
 	uint32_t rcv_buffer_bytes; /* largest receive window, default 256 KiB */

@@ -116,7 +116,7 @@ listening(const struct tcp_stack *tcp, rte_be16_t port)
 	bool found = false;
 	for (unsigned i = 0; i < RTE_DIM(tcp->config.listen_ports); i++)
 		found |= tcp->config.listen_ports[i] == port;
-	return found && port;
+	return (found || net_port_in(&tcp->config.listen_range, port)) && port;
 }
 
 static void

@@ -12,7 +12,8 @@ static inline bool
 udp_is_bound(const struct net_stack *stack, rte_be16_t port)
 {
 	return ((port == stack->udp_ports[0]) | (port == stack->udp_ports[1]) |
-	           (port == stack->udp_ports[2]) | (port == stack->udp_ports[3])) != 0 &&
+	           (port == stack->udp_ports[2]) | (port == stack->udp_ports[3]) |
+	           net_port_in(&stack->udp_range, port)) != 0 &&
 	       port != 0;
 }
 

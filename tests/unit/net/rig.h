@@ -21,11 +21,13 @@
 #include "tests/unit/net/testenv.h"
 #include "tests/unit/net/testpool.h"
 
-#define RIG_TX_MAX    1024u
-#define RIG_BYTES_MAX 70000u
-#define RIG_MBUFS     4096u
-#define RIG_GATEWAY   254u
-#define RIG_PORT      11211u
+#define RIG_TX_MAX     1024u
+#define RIG_BYTES_MAX  70000u
+#define RIG_MBUFS      4096u
+#define RIG_GATEWAY    254u
+#define RIG_PORT       11211u
+#define RIG_RANGE_PORT 65530u
+#define RIG_RANGE_LEN  6u /* to the last port there is */
 
 #define ETH_BYTES 14u
 #define IP4_BYTES 20u
@@ -211,6 +213,7 @@ rig_prepare_with(uint16_t data_room)
 	    .gateway6 = addr6_of(RIG_GATEWAY),
 	};
 	rig.config.udp_ports[0] = rte_cpu_to_be_16(RIG_PORT);
+	rig.config.udp_range = (struct net_port_range){RIG_RANGE_PORT, RIG_RANGE_LEN};
 	rig.env = (struct net_env){
 	    .pool = rig.pool,
 	    .tx = rig_op_tx,

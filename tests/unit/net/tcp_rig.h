@@ -32,6 +32,8 @@
 #define RIG_BYTES_MAX (1u << 20)
 #define PEER_ISS      1000u
 #define SERVER_PORT   11211
+#define RANGE_PORT    11300
+#define RANGE_LEN     4
 #define PEER_PORT     4000
 
 struct out {
@@ -207,6 +209,7 @@ rig_setup(void **state)
 	rig.take_max = UINT32_MAX;
 	tcp_config_default(&rig.config);
 	rig.config.listen_ports[0] = RTE_BE16(SERVER_PORT);
+	rig.config.listen_range = (struct net_port_range){RANGE_PORT, RANGE_LEN};
 	rig.config.connections_max = 64;
 	rig.config.syn_backlog_max = 16;
 	rig.config.time_wait_max = 4;

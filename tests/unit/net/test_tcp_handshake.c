@@ -358,6 +358,18 @@ syn_to_a_closed_port_is_reset(void **state)
 }
 
 static void
+ports_of_a_range_are_listened_on_and_their_neighbours_not(void **state)
+{
+	for (unsigned port = RANGE_PORT - 1; port <= RANGE_PORT + RANGE_LEN; port++) {
+		bool inside = port >= RANGE_PORT && port < RANGE_PORT + RANGE_LEN;
+		rig.flow.local_port = rte_cpu_to_be_16((uint16_t)port);
+		in(SYN, 0, 0, 0, 1000);
+		assert_int_equal(next_out()->seg.flags, inside ? SYN | ACK : RST | ACK);
+		expect_nothing();
+	}
+}
+
+static void
 rst_for_nobody_is_never_answered(void **state)
 {
 	in(RST, 5, 0, 0, 0);
@@ -451,6 +463,7 @@ main(void)
 	    TCP_TEST(data_on_the_last_ack_is_delivered),
 	    TCP_TEST(data_on_the_syn_comes_again_and_is_delivered_once),
 	    TCP_TEST(syn_to_a_closed_port_is_reset),
+	    TCP_TEST(ports_of_a_range_are_listened_on_and_their_neighbours_not),
 	    TCP_TEST(rst_for_nobody_is_never_answered),
 	    TCP_TEST(ack_for_nobody_is_reset_at_its_number),
 	    TCP_TEST(connection_limit_drops_new_ones_in_silence),

@@ -66,6 +66,22 @@ udp_length_below_ip_length_trims_the_payload(void **state)
 }
 
 static void
+datagrams_for_a_range_of_ports_are_delivered_up_to_its_ends(void **state)
+{
+	unsigned delivered = 0;
+
+	for (unsigned port = RIG_RANGE_PORT - 1; port <= UINT16_MAX; port++) {
+		frame_udp4(2, (uint16_t)port, 10);
+		rig_rx();
+		delivered += port >= RIG_RANGE_PORT;
+		assert_int_equal(rig.udp_len, delivered);
+	}
+	frame_udp4(2, 0, 10);
+	rig_rx();
+	assert_int_equal(rig.udp_len, RIG_RANGE_LEN);
+}
+
+static void
 bad_lengths_and_port_zero_are_dropped(void **state)
 {
 	frame_udp4(2, RIG_PORT, 10);
@@ -357,6 +373,7 @@ main(void)
 	    RIG_TEST(short_frame_with_padding_yields_no_phantom_payload),
 	    RIG_TEST(empty_datagram_is_delivered_empty),
 	    RIG_TEST(udp_length_below_ip_length_trims_the_payload),
+	    RIG_TEST(datagrams_for_a_range_of_ports_are_delivered_up_to_its_ends),
 	    RIG_TEST(bad_lengths_and_port_zero_are_dropped),
 	    RIG_TEST(bad_checksum_is_dropped_and_zero_is_accepted_over_ip4_only),
 	    RIG_TEST_UNSTARTED(port_verdicts_are_believed_and_unknown_ones_checked),
