@@ -70,7 +70,7 @@ store_counters_json(struct commands *commands)
 {
 	struct store_counters sum;
 	json_t *rows = json_array();
-	store_counters_sum(dataplane_store(commands->dataplane), &sum);
+	dataplane_store_counters(commands->dataplane, &sum);
 #define STORE_COUNTER(name, help) json_array_append_new(rows, counter_row(#name, help, sum.name));
 #include "store/counters.def"
 #undef STORE_COUNTER
@@ -179,7 +179,7 @@ store_json(struct commands *commands)
 {
 	struct store_info store;
 	json_t *object = json_object();
-	store_info_get(dataplane_store(commands->dataplane), &store);
+	dataplane_store_info(commands->dataplane, &store);
 	set_count(object, "items", store.items);
 	set_count(object, "used_bytes", store.bytes);
 	set_count(object, "limit_bytes", store.limit_bytes);

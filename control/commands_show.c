@@ -126,6 +126,7 @@ port_json(const struct commands *commands, unsigned at)
 	json_object_set_new(row, "node", port.node >= 0 ? json_integer(port.node) : json_null());
 	set_count(row, "queues", port.queues);
 	json_object_set_new(row, "rss", json_string(port.rss));
+	json_object_set_new(row, "steering", json_string(port.steering));
 	json_object_set_new(row, "offloads", offloads_json(&port));
 	set_count(row, "rx_packets", port.rx_packets);
 	set_count(row, "rx_bytes", port.rx_bytes);
@@ -216,16 +217,19 @@ struct node_memory {
 	unsigned workers;
 };
 
-/* Nodes of partitions: those configured, in order, else wherever the kernel put the one. */
+/* Nodes of partitions, or wherever the kernel put them. */
 static void
-add_items(const struct commands *commands, const struct store_info *store, struct node_memory nodes[],
-    struct node_memory *unbound)
+add_items(const struct commands *commands, struct node_memory nodes[], struct node_memory *unbound)
 {
-	const struct store_config *config = &commands->config->dataplane.store;
-	if (config->nodes_len == 0 || !store->bound)
-		unbound->items_bytes = store->limit_bytes;
-	for (unsigned i = 0; i < config->nodes_len && store->bound; i++)
-		nodes[config->nodes[i]].items_bytes += store->limit_bytes / config->nodes_len;
+	struct dataplane_cache_info cache;
+	unsigned len = dataplane_cache_info(commands->dataplane, 0, &cache);
+	for (unsigned i = 0; i < len; i++) {
+		dataplane_cache_info(commands->dataplane, i, &cache);
+		if (cache.nodes_len == 0 || !cache.store.bound)
+			unbound->items_bytes += cache.store.limit_bytes;
+		for (unsigned n = 0; n < cache.nodes_len && cache.store.bound; n++)
+			nodes[cache.nodes[n]].items_bytes += cache.store.limit_bytes / cache.nodes_len;
+	}
 }
 
 static json_t *
@@ -247,11 +251,9 @@ commands_memory_show(struct commands *commands, struct commands_call *call)
 	struct node_memory nodes[NODES_MAX] = {0}, unbound = {0};
 	struct dataplane_info info;
 	struct dataplane_worker_info worker;
-	struct store_info store;
 	json_t *rows = json_array();
 	dataplane_info(commands->dataplane, &info);
-	store_info_get(dataplane_store(commands->dataplane), &store);
-	add_items(commands, &store, nodes, &unbound);
+	add_items(commands, nodes, &unbound);
 	for (unsigned i = 0; i < info.workers; i++) {
 		dataplane_worker_info(commands->dataplane, i, &worker);
 		struct node_memory *at =
@@ -271,18 +273,44 @@ commands_memory_show(struct commands *commands, struct commands_call *call)
 /* By enum store_start. */
 static const char *const store_starts[] = {"plain", "empty", "warm"};
 
+/* One row a NUMA node: to clients each is a server of its own. */
+static json_t *
+caches_json(const struct dataplane *dataplane)
+{
+	struct dataplane_cache_info cache;
+	json_t *rows = json_array();
+	unsigned len = dataplane_cache_info(dataplane, 0, &cache);
+	for (unsigned i = 0; i < len; i++) {
+		dataplane_cache_info(dataplane, i, &cache);
+		json_t *row = json_object();
+		json_object_set_new(row, "node", json_integer(cache.nodes[0]));
+		set_count(row, "workers", cache.workers);
+		set_count(row, "ports", cache.ports);
+		set_count(row, "items", cache.store.items);
+		set_count(row, "used_bytes", cache.store.bytes);
+		set_count(row, "limit_bytes", cache.store.limit_bytes);
+		json_object_set_new(row, "hugepages", json_boolean(cache.store.hugepages));
+		json_object_set_new(row, "bound_to_node", json_boolean(cache.store.bound));
+		json_array_append_new(rows, row);
+	}
+	return rows;
+}
+
 json_t *
 commands_store_show(struct commands *commands, struct commands_call *call)
 {
 	struct store_info store;
+	struct dataplane_info info;
 	struct dataplane_counter counters[SAMPLE_COUNTERS_MAX];
-	store_info_get(dataplane_store(commands->dataplane), &store);
+	dataplane_store_info(commands->dataplane, &store);
 	unsigned len = dataplane_counters(
 	    commands->dataplane, DATAPLANE_GROUP_REQUEST, -1, counters, SAMPLE_COUNTERS_MAX);
 	len = len < SAMPLE_COUNTERS_MAX ? len : SAMPLE_COUNTERS_MAX;
 	uint64_t hits = sample_counter(counters, len, "get_hits"),
 	         misses = sample_counter(counters, len, "get_misses");
 	json_t *result = json_object();
+	dataplane_info(commands->dataplane, &info);
+	json_object_set_new(result, "keyspace", json_string(info.per_node ? "per-node" : "unified"));
 	set_count(result, "items", store.items);
 	set_count(result, "used_bytes", store.bytes);
 	set_count(result, "limit_bytes", store.limit_bytes);
@@ -300,6 +328,8 @@ commands_store_show(struct commands *commands, struct commands_call *call)
 	set_count(result, "get_hits", hits);
 	set_count(result, "get_misses", misses);
 	json_object_set_new(result, "hit_ratio_pct", ratio_json(100 * hits, hits + misses));
+	if (info.per_node)
+		json_object_set_new(result, "caches", caches_json(commands->dataplane));
 	return result;
 }
 

@@ -85,7 +85,7 @@ stats_store(struct commands *commands)
 {
 	struct store_counters sum;
 	json_t *rows = json_array();
-	store_counters_sum(dataplane_store(commands->dataplane), &sum);
+	dataplane_store_counters(commands->dataplane, &sum);
 #define STORE_COUNTER(name, help) json_array_append_new(rows, counter_row(#name, sum.name, help));
 #include "store/counters.def"
 #undef STORE_COUNTER

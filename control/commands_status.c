@@ -196,7 +196,7 @@ commands_status(struct commands *commands, struct commands_call *call)
 	struct report report = {.checks = json_array(), .problems = json_array()};
 	json_t *notes = json_array();
 	dataplane_info(commands->dataplane, &info);
-	store_info_get(dataplane_store(commands->dataplane), &store);
+	dataplane_store_info(commands->dataplane, &store);
 	check_workers(&report, commands->dataplane, &info);
 	check_ports(&report, commands->dataplane, &info);
 	check_packet_memory(&report, commands->dataplane, &info);

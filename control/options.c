@@ -63,6 +63,9 @@ static_assert(sizeof(port_options) / sizeof(port_options[0]) <= PORT_OPTIONS_MAX
 static_assert(offsetof(struct dataplane_config, worker_cpus_len) ==
                   offsetof(struct dataplane_config, worker_cpus) + sizeof(int) * DATAPLANE_WORKERS_MAX,
     "array and count are neighbours");
+static_assert(offsetof(struct dataplane_config, worker_nodes_len) ==
+                  offsetof(struct dataplane_config, worker_nodes) + sizeof(int) * DATAPLANE_WORKERS_MAX,
+    "array and count are neighbours");
 static_assert(
     offsetof(struct dataplane_config, acl_allow_len) - offsetof(struct dataplane_config, acl_allow) <
             sizeof(struct dataplane_prefix) * DATAPLANE_ACL_MAX + sizeof(unsigned) &&

@@ -63,7 +63,7 @@ summary_print(FILE *out, const struct config *config, struct dataplane *dataplan
 	struct store_info store;
 	char limit[32];
 	dataplane_info(dataplane, &info);
-	store_info_get(dataplane_store(dataplane), &store);
+	dataplane_store_info(dataplane, &store);
 	value_format(option_find("memory", "limit"), config, limit, sizeof(limit));
 	fprintf(out, "wirecached %s on %s\n", wirecache_version, info.dpdk_version);
 	for (unsigned i = 0; i < info.ports; i++)

@@ -137,8 +137,9 @@ counters_subtract(void *from, const void *baseline, size_t bytes)
 static const char prefix_delimiter[] = {PREFIX_DELIMITER, '\0'};
 
 static void
-figures_gather(struct dataplane *dataplane, struct figures *figures)
+figures_gather(struct cache *cache, struct figures *figures)
 {
+	struct dataplane *dataplane = cache->dataplane;
 	/* The newest: callers are workers in a pass, and the control thread, which publishes them. */
 	const struct dataplane_config *config =
 	    atomic_load_explicit(&dataplane->shared.config, memory_order_acquire);
@@ -147,12 +148,12 @@ figures_gather(struct dataplane *dataplane, struct figures *figures)
 
 	memset(figures, 0, sizeof(*figures));
 	dataplane_info(dataplane, &figures->process);
-	store_info_get(dataplane->store, &figures->store);
+	items_info(cache, &figures->store);
 	/* The baseline first: counters only grow, so none is below it, whoever resets meanwhile. */
-	rte_spinlock_lock(&dataplane->baseline_lock);
-	baseline = dataplane->baseline;
-	rte_spinlock_unlock(&dataplane->baseline_lock);
-	figures_sum(dataplane, &figures->counters);
+	rte_spinlock_lock(&cache->baseline_lock);
+	baseline = cache->baseline;
+	rte_spinlock_unlock(&cache->baseline_lock);
+	figures_sum(cache, &figures->counters);
 	counters_subtract(&figures->counters, &baseline, sizeof(figures->counters));
 	getrusage(RUSAGE_SELF, &usage);
 	figures->user = usage.ru_utime;
@@ -162,7 +163,8 @@ figures_gather(struct dataplane *dataplane, struct figures *figures)
 	figures->time = figures->process.started_s + figures->process.uptime_s;
 	figures->version = dataplane->shared.version;
 	figures->pointer_bits = 8 * sizeof(void *);
-	figures->threads = dataplane->workers_len;
+	figures->threads =
+	    cache->index < 0 ? dataplane->workers_len : dataplane->topology.caches[cache->index].workers_len;
 	figures->connections_max = config->connections_max;
 	figures->curr_connections = figures->process.curr_connections;
 	figures->accepting = !config->draining && figures->curr_connections < config->connections_max;
@@ -210,13 +212,16 @@ figures_emit(
 
 /* Where it listens: connections themselves are private to their workers. */
 static void
-conns_emit(const struct dataplane *dataplane, admin_emit_fn emit, void *emit_ctx)
+conns_emit(const struct cache *cache, admin_emit_fn emit, void *emit_ctx)
 {
+	const struct dataplane *dataplane = cache->dataplane;
+
 	for (unsigned i = 0; i < dataplane->ports_len; i++) {
 		const struct dataplane_port_config *config = &dataplane->config.ports[i];
 		char name[VALUE_MAX], value[VALUE_MAX + INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN];
 
-		if (!dataplane->config.tcp_port)
+		if (!dataplane->config.tcp_port ||
+		    (cache->index >= 0 && dataplane->topology.port_cache[i] != (unsigned)cache->index))
 			continue;
 		snprintf(name, sizeof(name), "%u:addr", i);
 		if (config->prefix4) {
@@ -236,15 +241,15 @@ conns_emit(const struct dataplane *dataplane, admin_emit_fn emit, void *emit_ctx
 
 /* Counters have one writer each and it is not us: remember what they were. */
 static void
-reset(struct dataplane *dataplane)
+reset(struct cache *cache)
 {
 	struct figures_counters now;
 
-	figures_sum(dataplane, &now);
-	rte_spinlock_lock(&dataplane->baseline_lock);
-	dataplane->baseline = now;
-	rte_spinlock_unlock(&dataplane->baseline_lock);
-	prefixes_reset(dataplane->shared.prefixes);
+	figures_sum(cache, &now);
+	rte_spinlock_lock(&cache->baseline_lock);
+	cache->baseline = now;
+	rte_spinlock_unlock(&cache->baseline_lock);
+	prefixes_reset(cache->dataplane->shared.prefixes);
 }
 
 static bool
@@ -256,20 +261,20 @@ group_is(const char *group, uint32_t group_len, const char *name)
 bool
 admin_stats(void *ctx, const char *group, uint32_t group_len, admin_emit_fn emit, void *emit_ctx)
 {
-	struct dataplane *dataplane = ctx;
+	struct cache *cache = ctx;
 	struct figures figures;
 
 	if (group_is(group, group_len, "reset")) {
-		reset(dataplane);
+		reset(cache);
 		return true;
 	}
 	if (group_is(group, group_len, "conns")) {
-		conns_emit(dataplane, emit, emit_ctx);
+		conns_emit(cache, emit, emit_ctx);
 		return true;
 	}
 	if (group_len != 0 && !group_is(group, group_len, "settings"))
 		return false;
-	figures_gather(dataplane, &figures);
+	figures_gather(cache, &figures);
 	if (group_len == 0)
 		figures_emit(&figures, general, RTE_DIM(general), emit, emit_ctx);
 	else
@@ -281,15 +286,18 @@ bool
 dataplane_stats(struct dataplane *dataplane, const char *group,
     void (*emit)(void *emit_ctx, const char *name, const char *value), void *emit_ctx)
 {
-	return admin_stats(dataplane, group, (uint32_t)strlen(group), emit, emit_ctx);
+	/* A single cache is the whole, its resets included. */
+	struct cache *cache = dataplane->caches_len == 1 ? &dataplane->caches[0] : &dataplane->whole;
+
+	return admin_stats(cache, group, (uint32_t)strlen(group), emit, emit_ctx);
 }
 
 void
 admin_verbosity(void *ctx, uint32_t level)
 {
-	struct dataplane *dataplane = ctx;
+	struct cache *cache = ctx;
 
-	atomic_store_explicit(&dataplane->verbosity, level, memory_order_relaxed);
+	atomic_store_explicit(&cache->dataplane->verbosity, level, memory_order_relaxed);
 }
 
 void
@@ -301,7 +309,5 @@ admin_shutdown(void *ctx)
 int
 admin_memory_limit(void *ctx, uint64_t bytes)
 {
-	struct dataplane *dataplane = ctx;
-
-	return store_set_memory_limit(dataplane->store, bytes);
+	return items_set_limit(ctx, bytes);
 }

@@ -13,7 +13,7 @@
 
 typedef void (*admin_emit_fn)(void *emit_ctx, const char *name, const char *value);
 
-/* As struct serve_host wants them; ctx is a struct dataplane. */
+/* As struct serve_host wants them; ctx is the struct cache that the worker serves. */
 bool admin_stats(void *ctx, const char *group, uint32_t group_len, admin_emit_fn emit, void *emit_ctx);
 void admin_verbosity(void *ctx, uint32_t level);
 /* Sends the process the signal that an operator would: the control thread stops it in order. */

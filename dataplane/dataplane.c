@@ -75,25 +75,17 @@ pools_create(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 static int
 ports_find(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 {
+	bool ours = dataplane->config.workers == 0 && dataplane->config.worker_cpus_len == 0;
+
 	for (unsigned i = 0; i < dataplane->config.ports_len; i++) {
 		struct port *port = &dataplane->ports[i];
-		unsigned queues_max;
-		int rc = port_find(port, &dataplane->config.ports[i], &queues_max, error);
+		int rc = port_find(port, &dataplane->config.ports[i], error);
 
 		if (rc != 0)
 			return rc;
 		dataplane->ports_len++;
-		if (queues_max >= dataplane->workers_len)
-			continue;
-		if (dataplane->config.workers == 0 && dataplane->config.worker_cpus_len == 0) {
-			dataplane->workers_len = queues_max; /* the number was ours to choose */
-			continue;
-		}
-		snprintf(error, DATAPLANE_ERROR_MAX,
-		    "port %s: %s has %u queue pairs, but %u workers need one each: set workers.count to %u "
-		    "or less",
-		    port->config->name, port->config->device, queues_max, dataplane->workers_len, queues_max);
-		return -EINVAL;
+		if (ours) /* the number of workers is ours to choose */
+			dataplane->workers_len = RTE_MIN(dataplane->workers_len, port->queues_max);
 	}
 	return 0;
 }
@@ -101,16 +93,18 @@ ports_find(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 static int
 ports_start(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 {
-	struct rte_mempool *pools[DATAPLANE_WORKERS_MAX];
-
-	for (unsigned i = 0; i < dataplane->workers_len; i++)
-		pools[i] = dataplane->workers[i].pool;
 	for (unsigned i = 0; i < dataplane->ports_len; i++) {
-		int rc = port_start(&dataplane->ports[i], pools, dataplane->workers_len, error);
+		struct rte_mempool *pools[DATAPLANE_WORKERS_MAX];
+		unsigned queues = 0;
 
+		for (unsigned w = 0; w < dataplane->workers_len; w++)
+			if (dataplane->topology.worker_cache[w] == dataplane->topology.port_cache[i])
+				pools[queues++] = dataplane->workers[w].pool;
+		int rc = port_start(&dataplane->ports[i], pools, queues, error);
 		if (rc != 0)
 			return rc;
 	}
+	place_steering(dataplane);
 	return 0;
 }
 
@@ -139,6 +133,7 @@ workers_create(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 		worker->cpu = dataplane->cpus[i];
 		worker->node = (int)rte_lcore_to_socket_id(worker->lcore);
 		worker->epoll_fd = -1;
+		place_worker(dataplane, worker);
 		snprintf(name, sizeof(name), "mailbox-%u", i);
 		rc = mailbox_open(&worker->mailbox, name, worker->node);
 		if (rc != 0) {
@@ -246,7 +241,7 @@ memory_limit_change(struct dataplane *dataplane, size_t bytes, char error[DATAPL
 
 	if (bytes == dataplane->config.store.memory_bytes)
 		return 0;
-	rc = store_set_memory_limit(dataplane->store, bytes);
+	rc = items_set_limit(&dataplane->whole, bytes);
 	if (rc != 0)
 		snprintf(error, DATAPLANE_ERROR_MAX,
 		    "memory.limit cannot become %zu MB in a running store (%s): restart wirecached",
@@ -305,7 +300,7 @@ dataplane_configure(
 		return 0;
 	}
 	if (before->store.memory_bytes != next.store.memory_bytes)
-		(void)store_set_memory_limit(dataplane->store, before->store.memory_bytes);
+		(void)items_set_limit(&dataplane->whole, before->store.memory_bytes);
 	if (dataplane->shared.auth && strcmp(before->auth_file, next.auth_file) != 0)
 		(void)auth_reload_from(dataplane->shared.auth, before->auth_file, ignored);
 	return rc;
@@ -335,6 +330,8 @@ start_steps(struct dataplane *dataplane, const char *program, char error[DATAPLA
 	shared->start_unix_s = (uint32_t)time(NULL);
 	rc = ports_find(dataplane, error);
 	if (rc == 0)
+		rc = place_plan(dataplane, error);
+	if (rc == 0)
 		rc = items_open(dataplane, error);
 	if (rc == 0)
 		rc = workers_create(dataplane, error);
@@ -350,7 +347,6 @@ start_steps(struct dataplane *dataplane, const char *program, char error[DATAPLA
 	if (rc != 0)
 		return rc;
 	shared->dataplane = dataplane;
-	shared->store = dataplane->store;
 	shared->ports = dataplane->ports;
 	shared->ports_len = dataplane->ports_len;
 	observe_configure(dataplane, dataplane->config.sample_every, dataplane->config.slow_us);
@@ -375,6 +371,7 @@ dataplane_start(const struct dataplane_config *config, const char *program, cons
 	}
 	dataplane->config = *config;
 	atomic_init(&dataplane->verbosity, config->verbosity);
+	dataplane->whole = (struct cache){.dataplane = dataplane, .index = -1};
 	snprintf(dataplane->version, sizeof(dataplane->version), "%s-wirecache-%.*s", PROTO_MEMCACHED_VERSION,
 	    (int)strcspn(version, "-"), version);
 	dataplane->shared.version = dataplane->version;
@@ -419,16 +416,9 @@ dataplane_stop(struct dataplane *dataplane)
 	auth_destroy(dataplane->shared.auth);
 	watch_destroy(dataplane->shared.watch);
 	prefixes_destroy(dataplane->shared.prefixes);
-	if (dataplane->store)
-		store_destroy(dataplane->store);
+	items_close(dataplane);
 	settings_free(dataplane);
 	eal_stop(dataplane);
 	free(dataplane->workers);
 	free(dataplane);
-}
-
-const struct store *
-dataplane_store(const struct dataplane *dataplane)
-{
-	return dataplane->store;
 }

@@ -37,6 +37,12 @@ enum dataplane_hugepages {
 	DATAPLANE_HUGEPAGES_OFF,
 };
 
+enum dataplane_keyspace {
+	DATAPLANE_KEYSPACE_AUTO,     /* per node when the ports lie on several nodes, else unified */
+	DATAPLANE_KEYSPACE_UNIFIED,  /* one cache over all nodes: a key's hash chooses the node */
+	DATAPLANE_KEYSPACE_PER_NODE, /* a cache on each node, behind the addresses of its ports */
+};
+
 /* One port. Addresses in network byte order; a prefix of 0 means that the family is not configured. */
 struct dataplane_port_config {
 	char name[DATAPLANE_NAME_MAX];     /* section name in the configuration */
@@ -51,6 +57,7 @@ struct dataplane_port_config {
 	uint16_t mtu;     /* IP bytes */
 	uint16_t vlan_id; /* 0: untagged */
 	uint16_t rx_descriptors, tx_descriptors;
+	int node; /* NUMA node; -1: the device's */
 };
 
 /* Addresses that begin with these bits; IPv4 as IPv4-mapped IPv6, 96 bits more. */
@@ -63,10 +70,13 @@ struct dataplane_config {
 	struct dataplane_port_config ports[DATAPLANE_PORTS_MAX];
 	unsigned ports_len;
 
-	unsigned workers;                       /* 0: as many as fit the cpus and every port's queues */
-	int worker_cpus[DATAPLANE_WORKERS_MAX]; /* cpu of each worker; may repeat */
-	unsigned worker_cpus_len;               /* 0: chosen, away from control_cpu where there are enough */
-	int control_cpu;                        /* -1: chosen */
+	unsigned workers;                        /* 0: as many as fit the cpus and every port's queues */
+	int worker_cpus[DATAPLANE_WORKERS_MAX];  /* cpu of each worker; may repeat */
+	unsigned worker_cpus_len;                /* 0: chosen, away from control_cpu where there are enough */
+	int control_cpu;                         /* -1: chosen */
+	int worker_nodes[DATAPLANE_WORKERS_MAX]; /* NUMA node of each worker */
+	unsigned worker_nodes_len;               /* 0: that of its cpu */
+	uint16_t steering_port;                  /* worker i also answers at this + 1 + i; 0: off */
 	enum dataplane_idle idle;
 	enum dataplane_hugepages hugepages;
 	unsigned mbufs_per_worker;            /* 0: computed from descriptors and workers */
@@ -82,7 +92,8 @@ struct dataplane_config {
 	uint32_t receive_buffer_bytes, send_buffer_bytes;
 
 	struct store_config store; /* hash_key, now_s and restart_path are filled in by dataplane_start() */
-	bool warm_restart;         /* items outlive the process, in files named after file_prefix */
+	enum dataplane_keyspace keyspace;
+	bool warm_restart; /* items outlive the process, in files named after file_prefix */
 	char restart_dir[DATAPLANE_DEVICE_MAX]; /* of those files; empty: chosen */
 	bool flush_enabled;
 	bool watch_enabled;
@@ -185,6 +196,7 @@ struct dataplane_port_info {
 	unsigned queues;
 	uint16_t mtu;
 	const char *rss;          /* "hardware", "by the driver", "none": static text */
+	const char *steering;     /* who brings packets for a worker's own port to it: static text */
 	const char *offloads[12]; /* static names of what is in use, NULL ends */
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, rx_missed, rx_errors, tx_errors, rx_no_mbuf;
 };
@@ -207,13 +219,27 @@ struct dataplane_info {
 	bool eal_hugepages; /* packet memory lies on hugepages */
 	const char *idle;   /* static text */
 	bool draining;
+	bool per_node; /* a cache on each NUMA node */
 	char dpdk_version[DATAPLANE_NAME_MAX];
 	unsigned connections_max;
 	uint64_t curr_connections, total_connections, rejected_connections;
 };
 void dataplane_info(struct dataplane *dataplane, struct dataplane_info *info);
 
-const struct store *dataplane_store(const struct dataplane *dataplane);
+/* Of all caches together. */
+void dataplane_store_info(const struct dataplane *dataplane, struct store_info *info);
+void dataplane_store_counters(const struct dataplane *dataplane, struct store_counters *sum);
+
+/* One cache: the only one, or that of a NUMA node. */
+struct dataplane_cache_info {
+	int nodes[STORE_NODES_MAX]; /* of its partitions, in equal parts */
+	unsigned nodes_len;         /* 0: wherever the kernel puts it */
+	unsigned workers, ports;
+	struct store_info store;
+};
+/* Returns how many caches there are; *info is set if `cache` is one of them. */
+unsigned dataplane_cache_info(
+    const struct dataplane *dataplane, unsigned cache, struct dataplane_cache_info *info);
 
 /*
  * Everything that memcached's `stats` answers, in its order; the same as on the data port. group "" for all.

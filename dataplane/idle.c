@@ -57,8 +57,8 @@ idle_open(struct worker *worker)
 	if (rc != 0)
 		return rc;
 	worker->queue_wakes = true;
-	for (unsigned i = 0; i < worker->shared->ports_len; i++) {
-		int fd = port_rx_fd(&worker->shared->ports[i], worker->index);
+	for (unsigned i = 0; i < worker->ports_len; i++) {
+		int fd = port_rx_fd(worker->ports[i], worker->queue);
 
 		if (fd < 0 || watch(worker, fd) != 0)
 			worker->queue_wakes = false;
@@ -80,12 +80,12 @@ enum arming { ARMED, CANNOT_ARM, PACKETS_WAIT };
 static enum arming
 queues_arm(const struct worker *worker)
 {
-	for (unsigned i = 0; i < worker->shared->ports_len; i++) {
-		int rc = rte_eth_dev_rx_intr_enable(worker->tx[i].port_id, worker->index);
+	for (unsigned i = 0; i < worker->ports_len; i++) {
+		int rc = rte_eth_dev_rx_intr_enable(worker->tx[i].port_id, worker->queue);
 
 		if (rc != 0 && rc != -ENOTSUP)
 			return CANNOT_ARM;
-		if (rte_eth_rx_queue_count(worker->tx[i].port_id, worker->index) > 0)
+		if (rte_eth_rx_queue_count(worker->tx[i].port_id, worker->queue) > 0)
 			return PACKETS_WAIT;
 	}
 	return ARMED;
@@ -94,14 +94,14 @@ queues_arm(const struct worker *worker)
 static void
 queues_disarm(const struct worker *worker)
 {
-	for (unsigned i = 0; i < worker->shared->ports_len; i++)
-		rte_eth_dev_rx_intr_disable(worker->tx[i].port_id, worker->index);
+	for (unsigned i = 0; i < worker->ports_len; i++)
+		rte_eth_dev_rx_intr_disable(worker->tx[i].port_id, worker->queue);
 }
 
 static bool
 tx_waits(const struct worker *worker)
 {
-	for (unsigned i = 0; i < worker->shared->ports_len; i++)
+	for (unsigned i = 0; i < worker->ports_len; i++)
 		if (worker->tx[i].len != 0)
 			return true;
 	return false;

@@ -94,16 +94,20 @@ counters_add(void *sum, const void *group, size_t bytes)
 }
 
 void
-figures_sum(const struct dataplane *dataplane, struct figures_counters *sum)
+figures_sum(const struct cache *cache, struct figures_counters *sum)
 {
+	const struct dataplane *dataplane = cache->dataplane;
+
 	memset(sum, 0, sizeof(*sum));
 	for (unsigned i = 0; i < dataplane->workers_len; i++) {
 		const struct worker *worker = &dataplane->workers[i];
 
+		if (cache->index >= 0 && worker->cache != cache)
+			continue;
 		counters_add(&sum->serve, serve_counters(worker->serve), sizeof(sum->serve));
 		counters_add(&sum->worker, &worker->counters, sizeof(sum->worker));
 	}
-	store_counters_sum(dataplane->store, &sum->store);
+	items_counters(cache, &sum->store);
 }
 
 /* ---- workers, ports, process ------------------------------------------------------------------ */
@@ -171,7 +175,7 @@ dataplane_info(struct dataplane *dataplane, struct dataplane_info *info)
 	    atomic_load_explicit(&dataplane->shared.config, memory_order_acquire);
 	struct figures_counters sum;
 
-	figures_sum(dataplane, &sum);
+	figures_sum(&dataplane->whole, &sum);
 	*info = (struct dataplane_info){
 	    .workers = dataplane->workers_len,
 	    .ports = dataplane->ports_len,
@@ -182,6 +186,7 @@ dataplane_info(struct dataplane *dataplane, struct dataplane_info *info)
 	    .idle = idle_names[config->idle],
 	    .draining = config->draining,
 	    .connections_max = config->connections_max,
+	    .per_node = dataplane->topology.per_node,
 	    .curr_connections = atomic_load_explicit(&dataplane->shared.connections, memory_order_relaxed),
 	    .total_connections = sum.worker.connections_accepted,
 	    .rejected_connections = sum.worker.connections_refused,
@@ -215,13 +220,13 @@ findings_of_memory(struct dataplane *dataplane, struct findings *findings)
 {
 	struct store_info store;
 
-	store_info_get(dataplane->store, &store);
+	items_info(&dataplane->whole, &store);
 	if (dataplane->config.store.hugepages && !store.hugepages)
 		finding_add(findings, false,
 		    "the store lies on normal pages: reserve %zu hugepages of 2 MB (scripts/hugepages) and "
 		    "restart",
 		    store.limit_bytes >> 21);
-	if (dataplane->config.store.nodes_len && !store.bound)
+	if (dataplane->topology.caches[0].nodes_len && !store.bound)
 		finding_add(findings, false,
 		    "the store is not bound to its NUMA nodes: the kernel refused; check memory.nodes "
 		    "against numactl -H");
@@ -233,6 +238,17 @@ findings_of_memory(struct dataplane *dataplane, struct findings *findings)
 		                   dataplane->workers_len >>
 		               20) +
 		        64);
+}
+
+static void
+findings_of_steering(struct dataplane *dataplane, struct findings *findings)
+{
+	for (unsigned i = 0; dataplane->config.steering_port && i < dataplane->ports_len; i++)
+		if (!dataplane->ports[i].steers)
+			finding_add(findings, false,
+			    "port %s (%s) has no flow rules for the workers' own ports: requests there are "
+			    "answered by whichever worker RSS chooses",
+			    dataplane->ports[i].config->name, dataplane->ports[i].driver);
 }
 
 unsigned
@@ -261,5 +277,6 @@ dataplane_findings(struct dataplane *dataplane, struct dataplane_finding *out, u
 			    port.name, port.device);
 	}
 	findings_of_memory(dataplane, &findings);
+	findings_of_steering(dataplane, &findings);
 	return findings.len;
 }

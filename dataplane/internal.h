@@ -1,6 +1,6 @@
 /*
  * struct dataplane, for the files that make it up: dataplane.c (start and stop), eal.c (EAL arguments), items.c (the
- * store), info.c (snapshots for the control plane) and admin.c (stats on the wire).
+ * stores), place.c (who serves what), info.c (snapshots for the control plane) and admin.c (stats on the wire).
  */
 #ifndef WIRECACHE_DATAPLANE_INTERNAL_H
 #define WIRECACHE_DATAPLANE_INTERNAL_H
@@ -11,6 +11,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/port.h"
 #include "dataplane/settings.h"
+#include "dataplane/topology.h"
 #include "dataplane/worker.h"
 
 /* Counters of all workers added up. */
@@ -22,6 +23,15 @@ struct figures_counters {
 
 /* libmemcached (1.1.4) copies the version of `stats` into 24 bytes, its end included, without looking. */
 #define DATAPLANE_WIRE_VERSION_MAX 24
+
+/* A cache and what is counted of it. */
+struct cache {
+	struct dataplane *dataplane;
+	int index;           /* of dataplane->caches; -1: all together */
+	struct store *store; /* NULL: all */
+	rte_spinlock_t baseline_lock;
+	struct figures_counters baseline; /* subtracted by stats since the last `stats reset` */
+};
 
 /* One published configuration; see settings.h. */
 struct settings {
@@ -39,7 +49,10 @@ struct dataplane {
 	unsigned workers_len;
 	struct port ports[DATAPLANE_PORTS_MAX];
 	unsigned ports_len;
-	struct store *store;
+	struct topology topology;
+	struct cache caches[STORE_NODES_MAX];
+	unsigned caches_len; /* that were created */
+	struct cache whole;
 	bool eal_started;
 	bool eal_hugepages;
 	bool launched;
@@ -49,8 +62,6 @@ struct dataplane {
 	FILE *log_stream; /* DPDK's messages while it starts */
 	char *log_text;
 	size_t log_len;
-	rte_spinlock_t baseline_lock;
-	struct figures_counters baseline; /* subtracted by stats since the last `stats reset` */
 };
 
 /*
@@ -64,14 +75,26 @@ void eal_log_end(struct dataplane *dataplane, bool show);
 /* Ends it and removes its runtime files. */
 void eal_stop(struct dataplane *dataplane);
 
-/* Sums over all workers, since the start. Any thread. */
-void figures_sum(const struct dataplane *dataplane, struct figures_counters *sum);
+/* Sums over all workers of a cache, since the start. Any thread. */
+void figures_sum(const struct cache *cache, struct figures_counters *sum);
 
 /* Where the first hugetlbfs is mounted; false if nowhere. */
 bool eal_hugetlbfs(char dir[DATAPLANE_DEVICE_MAX]);
 
-/* Creates the store, with the items of before where they are to be kept: items.c. */
+/* Creates the stores that the topology asks for, with the items of before where they are to be kept: items.c. */
 int items_open(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX]);
+void items_close(struct dataplane *dataplane);
+void items_info(const struct cache *cache, struct store_info *info);
+void items_counters(const struct cache *cache, struct store_counters *sum);
+/* A live limit, of all together in equal parts: 0 or negative errno. */
+int items_set_limit(const struct cache *cache, uint64_t bytes);
+
+/* Who serves what, from what this machine is: place.c. */
+int place_plan(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX]);
+/* Cache, ports and queue of a worker. */
+void place_worker(struct dataplane *dataplane, struct worker *worker);
+/* Rules for the workers' own ports, on ports that are started. */
+void place_steering(struct dataplane *dataplane);
 
 /* mbufs of one worker's pool. */
 unsigned dataplane_mbufs(const struct dataplane_config *config);

@@ -186,15 +186,24 @@ observe_items(struct dataplane *dataplane, struct store_cursor *cursor, unsigned
     bool (*visit)(void *visit_ctx, const struct observe_item *item), void *visit_ctx)
 {
 	struct walk walk = {.visit = visit, .visit_ctx = visit_ctx};
-	struct store_thread *thread = store_thread_register(dataplane->store, -1);
+	struct store_thread *thread;
+	struct store_cursor at = *cursor;
 	bool more;
 
+	/* Caches of their own have one partition each: the cursor's names the cache. */
+	at.partition_ = 0;
+	if (dataplane->caches_len == 1)
+		at.partition_ = cursor->partition_;
+	unsigned cache = cursor->partition_ - at.partition_;
+	thread = store_thread_register(dataplane->caches[cache].store, -1);
 	if (!thread)
 		return -EAGAIN;
 	store_quiesce(thread, unix_s(dataplane));
-	more = store_walk(thread, cursor, budget, walk_visit, &walk);
+	more = store_walk(thread, &at, budget, walk_visit, &walk);
 	store_thread_unregister(thread);
-	return more;
+	*cursor = at;
+	cursor->partition_ += cache;
+	return more || cursor->partition_ < dataplane->caches_len;
 }
 
 /* ---- slow passes ------------------------------------------------------------------------------ */

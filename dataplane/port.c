@@ -59,8 +59,7 @@ port_device_is_pci(const char *device)
 }
 
 int
-port_find(struct port *port, const struct dataplane_port_config *config, unsigned *queues_max,
-    char error[DATAPLANE_ERROR_MAX])
+port_find(struct port *port, const struct dataplane_port_config *config, char error[DATAPLANE_ERROR_MAX])
 {
 	char name[DATAPLANE_DEVICE_MAX];
 	struct rte_eth_dev_info info;
@@ -87,7 +86,7 @@ port_find(struct port *port, const struct dataplane_port_config *config, unsigne
 	}
 	port->node = rte_eth_dev_socket_id(port->port_id);
 	snprintf(port->driver, sizeof(port->driver), "%s", info.driver_name ? info.driver_name : "unknown");
-	*queues_max = RTE_MIN(info.max_rx_queues, info.max_tx_queues);
+	port->queues_max = RTE_MIN(info.max_rx_queues, info.max_tx_queues);
 	return 0;
 }
 
@@ -347,6 +346,7 @@ port_info(const struct port *port, struct dataplane_port_info *info)
 	info->queues = port->queues;
 	info->mtu = port->iface.mtu;
 	info->rss = port->rss;
+	info->steering = port->steering ? port->steering : "off";
 	for (unsigned i = 0; i < RTE_DIM(offloads); i++)
 		if (offloads[i].net && (port->iface.offloads & offloads[i].net))
 			info->offloads[used++] = offloads[i].name;

@@ -14,7 +14,10 @@ struct port {
 	unsigned queues;
 	int node;
 	bool started;
+	bool steers;            /* it has flow rules for the workers' own ports */
 	const char *rss;        /* static text for status */
+	const char *steering;   /* the same */
+	unsigned queues_max;    /* queue pairs that the device has */
 	struct net_iface iface; /* what every worker's stack gets */
 	char driver[DATAPLANE_NAME_MAX];
 };
@@ -24,8 +27,7 @@ void port_device_name(const char *device, char name[DATAPLANE_DEVICE_MAX]);
 bool port_device_is_pci(const char *device);
 
 /* Finds the device and how many workers it can serve at most. 0 or negative errno with a sentence. */
-int port_find(struct port *port, const struct dataplane_port_config *config, unsigned *queues_max,
-    char error[DATAPLANE_ERROR_MAX]);
+int port_find(struct port *port, const struct dataplane_port_config *config, char error[DATAPLANE_ERROR_MAX]);
 
 /* Configures queue i for pools[i], starts the port, fills port->iface. 0 or negative errno with a
  * sentence. */

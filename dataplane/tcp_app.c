@@ -133,7 +133,7 @@ value_copy(struct tcp_sink *sink, const struct store_view *view)
 	uint32_t n;
 
 	for (uint32_t offset = 0; offset < view->value_bytes; offset += n) {
-		n = store_view_span(sink->worker->shared->store, view, offset, &bytes);
+		n = store_view_span(sink->worker->items, view, offset, &bytes);
 		if (n == 0 || tcp_send(sink->conn, bytes, n) != 0)
 			return false;
 	}
@@ -149,7 +149,7 @@ value_refer(struct tcp_sink *sink, const struct store_view *view, struct value_r
 
 	ref->pieces = 1; /* ours, so that a release from inside cannot end it early */
 	for (uint32_t offset = 0; ok && offset < view->value_bytes; offset += n) {
-		n = store_view_span(sink->worker->shared->store, view, offset, &bytes);
+		n = store_view_span(sink->worker->items, view, offset, &bytes);
 		ok = n != 0 && tcp_send_ref(sink->conn, bytes, n, (uint64_t)(uintptr_t)ref) == 0;
 		if (ok)
 			ref->pieces++;

@@ -46,7 +46,7 @@ answer_info(struct dataplane *dataplane, const char *params, struct rte_tel_data
 	struct store_info store;
 
 	dataplane_info(dataplane, &info);
-	store_info_get(dataplane->store, &store);
+	items_info(&dataplane->whole, &store);
 	rte_tel_data_start_dict(data);
 	rte_tel_data_add_dict_string(data, "version", dataplane->version);
 	rte_tel_data_add_dict_u64(data, "uptime_s", info.uptime_s);

@@ -155,7 +155,7 @@ sink_value(struct serve_sink *base, const struct store_view *view)
 	uint32_t n;
 
 	for (uint32_t offset = 0; offset < view->value_bytes; offset += n) {
-		n = store_view_span(sink->worker->shared->store, view, offset, &bytes);
+		n = store_view_span(sink->worker->items, view, offset, &bytes);
 		if (n == 0 || !reply_append(sink, bytes, n))
 			return false;
 	}

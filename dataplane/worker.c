@@ -38,7 +38,7 @@ tx_flush(struct worker *worker, struct worker_tx *tx)
 	if (unlikely(atomic_load_explicit(&worker->shared->capturing, memory_order_relaxed)))
 		capture_packets(worker, tx->port_id, true, tx->pkts, tx->len);
 	while (sent < tx->len) {
-		uint16_t n = rte_eth_tx_burst(tx->port_id, worker->index, tx->pkts + sent, tx->len - sent);
+		uint16_t n = rte_eth_tx_burst(tx->port_id, worker->queue, tx->pkts + sent, tx->len - sent);
 
 		if (n == 0)
 			break;
@@ -102,12 +102,17 @@ env_free(void *ctx, void *p, size_t bytes)
 	free(p);
 }
 
+/* To those with the same ports: the others would not know what to do with it. */
 static void
 send_to_others(struct worker *worker, const struct message *message)
 {
-	for (unsigned i = 0; i < worker->shared->workers_len; i++)
-		if (i != worker->index && !mailbox_send(&worker->shared->workers[i].mailbox, message))
+	for (unsigned i = 0; i < worker->shared->workers_len; i++) {
+		struct worker *other = &worker->shared->workers[i];
+
+		if (other != worker && other->cache == worker->cache &&
+		    !mailbox_send(&other->mailbox, message))
 			worker->counters.messages_lost++;
+	}
 }
 
 static void
@@ -137,8 +142,8 @@ receive(struct worker *worker)
 	struct rte_mbuf *pkts[WORKER_BURST];
 	unsigned total = 0;
 
-	for (unsigned i = 0; i < worker->shared->ports_len; i++) {
-		uint16_t n = rte_eth_rx_burst(worker->tx[i].port_id, worker->index, pkts, WORKER_BURST);
+	for (unsigned i = 0; i < worker->ports_len; i++) {
+		uint16_t n = rte_eth_rx_burst(worker->tx[i].port_id, worker->queue, pkts, WORKER_BURST);
 
 		if (n == 0)
 			continue;
@@ -195,7 +200,7 @@ static void
 transmit(struct worker *worker)
 {
 	net_flush(worker->net);
-	for (unsigned i = 0; i < worker->shared->ports_len; i++)
+	for (unsigned i = 0; i < worker->ports_len; i++)
 		if (worker->tx[i].len)
 			tx_flush(worker, &worker->tx[i]);
 }
@@ -304,20 +309,34 @@ worker_pass(struct worker *worker)
 
 /* ---- start and stop --------------------------------------------------------------------------- */
 
+/* Those of all workers: without flow rules a packet for one may come to any. */
+static struct net_port_range
+own_ports(const struct worker *worker)
+{
+	uint16_t base = worker->config->steering_port;
+	struct net_port_range range = {base + 1, base ? (uint16_t)worker->shared->workers_len : 0};
+
+	return range;
+}
+
 static void
 net_config_from(const struct worker *worker, struct net_config *net, struct tcp_config *tcp)
 {
 	const struct dataplane_config *config = worker->config;
 
 	net_config_default(net);
-	net->ifaces_len = worker->shared->ports_len;
+	net->ifaces_len = worker->ports_len;
 	for (unsigned i = 0; i < net->ifaces_len; i++)
-		net->ifaces[i] = worker->shared->ports[i].iface;
+		net->ifaces[i] = worker->ports[i]->iface;
 	net->udp_ports[0] = rte_cpu_to_be_16(config->udp_port);
-	net->cold_start_announce = worker->index == 0;
+	if (config->udp_port)
+		net->udp_range = own_ports(worker);
+	net->cold_start_announce = worker->queue == 0;
 
 	tcp_config_default(tcp);
 	tcp->listen_ports[0] = rte_cpu_to_be_16(config->tcp_port);
+	if (config->tcp_port)
+		tcp->listen_range = own_ports(worker);
 	/* Flows spread unevenly: each worker may take all, the limit over all workers is kept in
 	 * accepted(). */
 	tcp->connections_max = config->connections_max + WORKER_BURST;
@@ -347,8 +366,8 @@ worker_open_net(struct worker *worker)
 	    .icmp_foreign = env_icmp_foreign,
 	};
 
-	for (unsigned i = 0; i < worker->shared->ports_len; i++)
-		worker->tx[i].port_id = worker->shared->ports[i].port_id;
+	for (unsigned i = 0; i < worker->ports_len; i++)
+		worker->tx[i].port_id = worker->ports[i]->port_id;
 	net_config_from(worker, &net_config, &tcp_config);
 	tcp_app_fill(&tcp_app, worker);
 	worker->net = net_stack_create(&net_config, &env, &tcp_config, &tcp_app, worker->clock.now_us);
@@ -368,7 +387,7 @@ worker_open_serve(struct worker *worker)
 	    .auth = worker->shared->auth != NULL,
 	};
 	const struct serve_host host = {
-	    .ctx = worker->shared->dataplane,
+	    .ctx = worker->cache,
 	    .stats = admin_stats,
 	    .verbosity = admin_verbosity,
 	    .memory_limit = admin_memory_limit,
@@ -381,12 +400,12 @@ worker_open_serve(struct worker *worker)
 	    .auth_cancel = login_cancel,
 	};
 
-	worker->store = store_thread_register(worker->shared->store, worker->node);
+	worker->store = store_thread_register(worker->items, worker->items_node);
 	if (!worker->store)
 		return -ENOMEM;
 	latency_init(&worker->latency, worker->shared->tsc_hz);
 	store_quiesce(worker->store, worker->clock.unix_s);
-	worker->serve = serve_create(worker->shared->store, worker->store, &serve_config, &host);
+	worker->serve = serve_create(worker->items, worker->store, &serve_config, &host);
 	worker->tcp_sink = tcp_sink_create(worker);
 	worker->udp_sink = udp_sink_create(worker);
 	return worker->serve && worker->tcp_sink && worker->udp_sink ? 0 : -ENOMEM;
@@ -399,7 +418,7 @@ worker_close(struct worker *worker)
 		tcp_abort_all(net_tcp(worker->net));
 		transmit(worker);
 	}
-	for (unsigned i = 0; i < worker->shared->ports_len; i++) {
+	for (unsigned i = 0; i < worker->ports_len; i++) {
 		struct worker_tx *tx = &worker->tx[i];
 
 		rte_pktmbuf_free_bulk(tx->pkts, tx->len);

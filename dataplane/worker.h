@@ -64,7 +64,6 @@ struct value_ref {
 struct worker_shared {
 	const struct dataplane_config *_Atomic config; /* the newest; workers use their own: settings.h */
 	struct dataplane *dataplane;
-	struct store *store;
 	struct auth *auth;   /* NULL: nobody has to log in */
 	struct watch *watch; /* NULL: not allowed */
 	struct prefixes *prefixes;
@@ -83,6 +82,8 @@ struct worker_shared {
 	atomic_bool stop;
 };
 
+struct cache;
+
 enum worker_state { WORKER_STARTING, WORKER_RUNNING, WORKER_FAILED, WORKER_STOPPED };
 
 struct worker {
@@ -95,6 +96,7 @@ struct worker {
 	const struct dataplane_config *config; /* taken over at the beginning of a pass */
 	struct gate *gate;
 	bool guards_datagrams; /* the gate has a list or a limit for them */
+	struct store *items;   /* of the cache that it serves */
 	unsigned index;
 	uint64_t timers_due_us;
 	uint64_t maintain_due_us;
@@ -122,13 +124,18 @@ struct worker {
 	uint64_t random[WORKER_RANDOM_LEN];
 
 	/* Set up once. */
+	struct cache *cache;                           /* internal.h */
+	const struct port *ports[DATAPLANE_PORTS_MAX]; /* that it has a queue on */
+	unsigned ports_len;
+	uint16_t queue; /* on each of them */
 	struct rte_mempool *pool;
 	struct login_desk *desk; /* NULL without shared->auth */
 	int epoll_fd;
 	bool queue_wakes; /* every port has a descriptor that tells of packets */
 	unsigned lcore;
 	int cpu;
-	int node;
+	int node;       /* of its cpu: where its own memory is */
+	int items_node; /* for counting what is remote; another one only if the operator says so */
 	char error[DATAPLANE_ERROR_MAX]; /* why it is WORKER_FAILED */
 
 	/* Written by others. */

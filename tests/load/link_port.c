@@ -71,17 +71,16 @@ pools_create(struct link_port *port, char error[DATAPLANE_ERROR_MAX])
 static int
 open_steps(struct link_port *port, const char *program, char error[DATAPLANE_ERROR_MAX])
 {
-	unsigned queues_max;
 	int rc = eal_start(&port->dataplane, program, error);
 
 	if (rc == 0)
-		rc = port_find(&port->port, &port->dataplane.config.ports[0], &queues_max, error);
+		rc = port_find(&port->port, &port->dataplane.config.ports[0], error);
 	if (rc != 0)
 		return rc;
-	if (queues_max < port->queues) {
+	if (port->port.queues_max < port->queues) {
 		snprintf(error, DATAPLANE_ERROR_MAX,
 		    "%s has %u queue pairs, one a thread is needed: use %u threads",
-		    port->port.config->device, queues_max, queues_max);
+		    port->port.config->device, port->port.queues_max, port->port.queues_max);
 		return -EINVAL;
 	}
 	rc = pools_create(port, error);

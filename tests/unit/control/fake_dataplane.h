@@ -1,6 +1,6 @@
 /*
  * A data plane that consists of what a test says: one struct of facts, no DPDK. For one program's tests of
- * control/; it defines the functions of dataplane.h and store.h that the control plane calls.
+ * control/; it defines the functions of dataplane.h that the control plane calls.
  */
 #ifndef WIRECACHE_TESTS_FAKE_DATAPLANE_H
 #define WIRECACHE_TESTS_FAKE_DATAPLANE_H
@@ -17,6 +17,7 @@ struct dataplane {
 	struct dataplane_worker_info workers[4];
 	struct dataplane_port_info ports[2];
 	struct store_info store;
+	unsigned caches_len;
 	struct dataplane_finding finding;
 	unsigned findings_len;
 	struct observe_latency latencies[2];
@@ -35,12 +36,7 @@ struct dataplane {
 	uint64_t scale;      /* every counter is its place in the group times this */
 };
 
-struct store {
-	int unused;
-};
-
 static struct dataplane fake;
-static struct store fake_store;
 
 /* Two healthy workers, one port. */
 static inline void
@@ -74,6 +70,7 @@ fake_reset(void)
 	    .queues = 2,
 	    .mtu = 1500,
 	    .rss = "by the driver",
+	    .steering = "off",
 	    .offloads = {"checksum", "tso"},
 	    .rx_packets = 1234567};
 	fake.store = (struct store_info){.limit_bytes = 64 << 20,
@@ -82,6 +79,7 @@ fake_reset(void)
 	    .items = 12,
 	    .bytes = 1536,
 	    .partitions = 1};
+	fake.caches_len = 1;
 }
 
 void
@@ -150,10 +148,29 @@ dataplane_info(struct dataplane *dataplane, struct dataplane_info *info)
 	*info = dataplane->info;
 }
 
-const struct store *
-dataplane_store(const struct dataplane *dataplane)
+void
+dataplane_store_info(const struct dataplane *dataplane, struct store_info *info)
 {
-	return &fake_store;
+	*info = dataplane->store;
+}
+
+void
+dataplane_store_counters(const struct dataplane *dataplane, struct store_counters *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+}
+
+unsigned
+dataplane_cache_info(const struct dataplane *dataplane, unsigned cache, struct dataplane_cache_info *info)
+{
+	if (cache >= dataplane->caches_len)
+		return dataplane->caches_len;
+	*info = (struct dataplane_cache_info){.nodes = {(int)cache},
+	    .nodes_len = dataplane->caches_len > 1,
+	    .workers = 1,
+	    .ports = 1,
+	    .store = dataplane->store};
+	return dataplane->caches_len;
 }
 
 bool
@@ -175,18 +192,6 @@ dataplane_findings(struct dataplane *dataplane, struct dataplane_finding *out, u
 	if (dataplane->findings_len > 0 && room > 0)
 		out[0] = dataplane->finding;
 	return dataplane->findings_len;
-}
-
-void
-store_info_get(const struct store *store, struct store_info *info)
-{
-	*info = fake.store;
-}
-
-void
-store_counters_sum(const struct store *store, struct store_counters *sum)
-{
-	memset(sum, 0, sizeof(*sum));
 }
 
 /* ---- observe.h -------------------------------------------------------------------------------- */
