@@ -234,6 +234,15 @@ $(B)/bench/serve_cost: $(B)/obj/tests/bench/serve_cost.o $(DATAPLANE_LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -lnuma -lcrypt -lpthread
 
+$(B)/bench/restart_cost: $(B)/obj/tests/bench/restart_cost.o $(STORE_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ -lnuma -lpthread
+
+.PHONY: bench-restart
+bench-restart: $(B)/bench/restart_cost ## what stopping and starting a store warm costs
+	@for mib in 64 1024 4096; do for value in 2 100 1000; do $< $$mib $$value; done; done
+
 .PHONY: bench-cost
 bench-cost: ## instructions a request, by callgrind, into docs/PERFORMANCE.md's second table
 	@scripts/deps build bench
