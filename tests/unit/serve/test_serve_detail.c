@@ -3,6 +3,8 @@
  */
 #include "binary.h"
 
+#include <pthread.h>
+
 static void
 nothing_is_counted_before_detail_is_switched_on(void **state)
 {
@@ -150,6 +152,66 @@ longest_prefix_is_told_whole(void **state)
 	expect_reply(f, "stats detail dump\r\n", line);
 }
 
+/* ---- tables between threads ------------------------------------------------------------------- */
+
+#define COUNTERS 3u
+#define COUNTS   20000u
+
+static void *
+count_keys(void *argument)
+{
+	struct prefix_table *table = prefixes_join(argument);
+	char prefix[8];
+
+	assert_non_null(table);
+	for (unsigned i = 0; i < COUNTS; i++) {
+		uint32_t len = (uint32_t)snprintf(prefix, sizeof(prefix), "p%u", i % 10);
+		assert_true(prefixes_count(table, i % 3, (const uint8_t *)prefix, len, PREFIX_GET));
+	}
+	return NULL;
+}
+
+static uint64_t
+sum_of_gets(struct prefixes *prefixes, uint32_t *len)
+{
+	struct prefix *sum = prefixes_sum(prefixes, len);
+	uint64_t gets = 0;
+
+	for (uint32_t i = 0; i < *len; i++)
+		gets += sum[i].count[PREFIX_GET];
+	free(sum);
+	return gets;
+}
+
+/* Hashes are few on purpose: prefixes meet in the index. */
+static void
+counts_of_many_threads_are_all_in_the_sum(void **state)
+{
+	struct prefixes *prefixes = prefixes_create();
+	pthread_t threads[COUNTERS];
+	uint64_t seen = 0;
+	uint32_t len;
+
+	(void)state;
+	assert_non_null(prefixes);
+	for (unsigned i = 0; i < COUNTERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, count_keys, prefixes), 0);
+	while (seen < COUNTERS * COUNTS / 2) {
+		uint64_t now = sum_of_gets(prefixes, &len);
+		assert_true(now >= seen && now <= COUNTERS * COUNTS);
+		seen = now;
+	}
+	for (unsigned i = 0; i < COUNTERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(sum_of_gets(prefixes, &len), COUNTERS * COUNTS);
+	/* Each of the ten comes with each of the three hashes. */
+	assert_int_equal(len, 30);
+	prefixes_reset(prefixes);
+	assert_int_equal(sum_of_gets(prefixes, &len), 0);
+	assert_int_equal(len, 0);
+	prefixes_destroy(prefixes);
+}
+
 int
 main(void)
 {
@@ -161,6 +223,7 @@ main(void)
 	    fixture_test(workers_are_added_up),
 	    fixture_test(prefixes_beyond_the_bound_are_not_told_but_counted),
 	    fixture_test(longest_prefix_is_told_whole),
+	    cmocka_unit_test(counts_of_many_threads_are_all_in_the_sum),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
