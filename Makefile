@@ -36,7 +36,7 @@ VERSION := $(RELEASE)$(shell git describe --always --dirty --exclude '*' 2>/dev/
 
 # folder -> library; a folder that needs DPDK is listed in DPDK_DIRS.
 LIB_DIRS  := store dataplane/proto dataplane/net dataplane control control/ctl
-DPDK_DIRS := dataplane/net dataplane control tests/sim tests/unit/net tests/unit/serve tests/bench tests/fuzz tests/load
+DPDK_DIRS := dataplane/net dataplane control tests/sim tests/unit/net tests/unit/serve tests/bench tests/bench/hit tests/fuzz tests/load
 lib = $(B)/lib$(subst /,_,$(1)).a
 srcs = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 objs = $(patsubst %.c,$(B)/obj/%.o,$(call srcs,$(1)))
@@ -242,6 +242,26 @@ $(B)/bench/restart_cost: $(B)/obj/tests/bench/restart_cost.o $(STORE_LIBS)
 .PHONY: bench-restart
 bench-restart: $(B)/bench/restart_cost ## what stopping and starting a store warm costs
 	@for mib in 64 1024 4096; do for value in 2 100 1000; do $< $$mib $$value; done; done
+
+# ---- hit ratios: traces through the appliance, memcached and simulators ----
+HIT_OBJS := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/bench/hit/*.c))
+$(B)/bench/hit_replay: $(HIT_OBJS) $(DATAPLANE_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -lnuma -lcrypt -lpthread
+
+$(B)/bench/memcached_clock.so: tests/bench/preload/memcached_clock.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(BASE_CFLAGS)) -fPIC -shared -o $@ $< -ldl
+
+.PHONY: bench-hit
+TRACES ?=
+MB ?= 64 128
+bench-hit: ## miss ratios of traces, beside memcached and simulators, into docs/STORE.md; TRACES="a.csv.zst" MB="64 128" ROWS=n
+	@scripts/deps build bench
+	@$(SUBMAKE) $(B)/bench/hit_replay $(B)/bench/memcached_clock.so
+	@scripts/bench-hit --build $(B) --docs docs/STORE.md --mb "$(MB)" $(if $(ROWS),--rows $(ROWS)) $(TRACES)
 
 .PHONY: bench-cost
 bench-cost: ## instructions a request, by callgrind, into docs/PERFORMANCE.md's second table

@@ -164,8 +164,7 @@ fill_begin(struct store_thread *thread, const struct store_key *key, const struc
 	fill->entries_len = fill->at = fill->at_taken = 0;
 	if (fill->chunked)
 		return fill;
-	if (!draft_begin(thread, &fill->draft, &fill->key, &fill->write, value_bytes, 0,
-	        open_special(thread, OPEN_FILL))) {
+	if (!draft_begin(thread, &fill->draft, &fill->key, &fill->write, value_bytes, 0, OPENS)) {
 		pool_put(fill);
 		return NULL;
 	}
