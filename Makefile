@@ -263,6 +263,23 @@ bench-hit: ## miss ratios of traces, beside memcached and simulators, into docs/
 	@$(SUBMAKE) $(B)/bench/hit_replay $(B)/bench/memcached_clock.so
 	@scripts/bench-hit --build $(B) --docs docs/STORE.md --mb "$(MB)" $(if $(ROWS),--rows $(ROWS)) $(TRACES)
 
+.PHONY: bench-memory
+bench-memory: ## items kept in so much memory, beside memcached, into docs/STORE.md
+	@scripts/deps build bench
+	@$(SUBMAKE) $(B)/bench/hit_replay $(B)/bench/memcached_clock.so
+	@scripts/bench-memory --build $(B) --docs docs/STORE.md
+
+$(B)/bench/store_bench: $(B)/obj/tests/bench/store_bench.o $(STORE_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ -lnuma -lpthread -lm
+
+.PHONY: bench-store
+bench-store: ## speed of the store alone, into docs/STORE.md
+	@scripts/deps build bench
+	@$(SUBMAKE) $(B)/bench/store_bench
+	@scripts/bench-store --build $(B) --docs docs/STORE.md
+
 .PHONY: bench-cost
 bench-cost: ## instructions a request, by callgrind, into docs/PERFORMANCE.md's second table
 	@scripts/deps build bench

@@ -8,8 +8,6 @@
 
 /* Of a partition's segments, at most 1/16 are open over all threads. */
 #define OPEN_PART           16u
-/* With fewer than this for a thread it uses one for all purposes. */
-#define FRUGAL_OPENS        2u
 /*
  * Rounds of looking for memory while other threads have not yet quiesced: a few microseconds of pauses for
  * threads that run, then yields, a few milliseconds at most, for one that was preempted. Who waited in vain
@@ -193,10 +191,10 @@ chunk_room(const struct partition *part, const struct open_segment *open, uint32
 }
 
 struct chunk *
-alloc_chunk(struct store_thread *thread, struct partition *part, uint32_t class, uint64_t hash,
+alloc_chunk(struct store_thread *thread, struct partition *part, const struct chunk_owner *owner,
     uint32_t ordinal, uint32_t want)
 {
-	uint32_t open = open_special(thread, OPEN_CHUNK);
+	uint32_t open = open_of(thread, owner->class, owner->expiry);
 	uint32_t room = chunk_room(part, &thread->open[part->index][open], want);
 	struct chunk *chunk;
 
@@ -204,21 +202,36 @@ alloc_chunk(struct store_thread *thread, struct partition *part, uint32_t class,
 		struct open_segment empty = {.tail = 0};
 		room = chunk_room(part, &empty, want);
 		chunk = alloc_refill(
-		    thread, part, OPEN_CHUNK, class, record_round((uint32_t)sizeof(*chunk) + room));
+		    thread, part, open, owner->class, record_round((uint32_t)sizeof(*chunk) + room));
 	} else {
 		chunk = alloc_record(
-		    thread, part, OPEN_CHUNK, class, record_round((uint32_t)sizeof(*chunk) + room));
+		    thread, part, open, owner->class, record_round((uint32_t)sizeof(*chunk) + room));
 	}
 	if (!chunk)
 		return NULL;
 	atomic_store_explicit(&chunk->meta, meta_make(0, RECORD_KIND_CHUNK, ITEM_RAW), memory_order_relaxed);
 	chunk->bytes = room;
 	chunk->ordinal = ordinal;
-	chunk->hash = hash;
-	atomic_store_explicit(&segment_of(part, pointer_location(part, chunk))->expires_max, UINT32_MAX,
-	    memory_order_relaxed); /* the item's own segment expires it */
+	chunk->hash = owner->hash;
+	alloc_chunk_expiry(part, chunk, owner->expiry);
 	alloc_fill_begin(part, chunk);
 	return chunk;
+}
+
+static void
+expires_max_raise(struct segment *seg, uint32_t latest)
+{
+	uint32_t seen = atomic_load_explicit(&seg->expires_max, memory_order_relaxed);
+
+	while (seen < latest && !atomic_compare_exchange_weak_explicit(&seg->expires_max, &seen, latest,
+	                            memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+void
+alloc_chunk_expiry(struct partition *part, const struct chunk *chunk, uint32_t expiry)
+{
+	expires_max_raise(segment_of(part, pointer_location(part, chunk)), expiry ? expiry : UINT32_MAX);
 }
 
 void
@@ -226,12 +239,9 @@ alloc_note_expiry(struct partition *part, const struct item *item, uint32_t expi
 {
 	struct segment *seg = segment_of(part, pointer_location(part, item));
 	uint32_t latest = expiry ? expiry : UINT32_MAX;
-	uint32_t seen = atomic_load_explicit(&seg->expires_max, memory_order_relaxed);
 
-	while (seen < latest && !atomic_compare_exchange_weak_explicit(&seg->expires_max, &seen, latest,
-	                            memory_order_relaxed, memory_order_relaxed))
-		;
-	seen = atomic_load_explicit(&seg->expires_min, memory_order_relaxed);
+	expires_max_raise(seg, latest);
+	uint32_t seen = atomic_load_explicit(&seg->expires_min, memory_order_relaxed);
 	while (seen > latest && !atomic_compare_exchange_weak_explicit(&seg->expires_min, &seen, latest,
 	                            memory_order_relaxed, memory_order_relaxed))
 		;
@@ -274,6 +284,21 @@ alloc_dead(struct store_thread *thread, struct partition *part, const struct ite
 }
 
 void
+alloc_seal_expired(struct store_thread *thread)
+{
+	for (unsigned p = 0; p < thread->store->partitions_len; p++) {
+		struct partition *part = &thread->store->partitions[p];
+		for (uint32_t at = 0; at < OPENS; at++) {
+			struct open_segment *open = &thread->open[p][at];
+			if (open->segment != SEGMENT_NONE && open->tail > 0 &&
+			    atomic_load_explicit(&part->segments[open->segment].expires_max,
+			        memory_order_relaxed) <= thread->now_expiry)
+				open_seal(thread, part, open);
+		}
+	}
+}
+
+void
 alloc_close(struct store_thread *thread)
 {
 	for (unsigned p = 0; p < thread->store->partitions_len; p++)
@@ -290,13 +315,11 @@ alloc_shape(struct store_thread *thread)
 	uint32_t opens = segments / OPEN_PART / (threads ? threads : 1);
 	uint32_t groups = segments >= TTL_SEGMENTS_MIN && opens >= 2 * TTL_GROUPS ? TTL_GROUPS : 1;
 	uint32_t classes = opens / groups;
-	bool frugal = opens < FRUGAL_OPENS;
 
 	classes = classes < 1 ? 1 : classes > CLASSES ? CLASSES : classes;
-	if (classes == thread->classes && groups == thread->ttl_groups && frugal == thread->frugal)
+	if (classes == thread->classes && groups == thread->ttl_groups)
 		return;
 	alloc_close(thread);
 	thread->classes = classes;
 	thread->ttl_groups = groups;
-	thread->frugal = frugal;
 }

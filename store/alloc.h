@@ -15,7 +15,7 @@
 #define CHUNK_BYTES_MAX (256u << 10)
 #define CHUNK_BYTES_MIN 2048u
 
-/* Octaves of size that classes distinguish: worth 2^0 is an item of 2 MiB, 2^16 one of 32 bytes. */
+/* Octaves of size that classes distinguish: class 0 is an item of 2 MiB, class 16 one of 32 bytes. */
 #define CLASS_SIZE_TOP 21u
 
 /*
@@ -45,13 +45,6 @@ open_of(const struct store_thread *thread, uint32_t class, uint32_t expiry)
 	if (group >= TTL_GROUPS)
 		group = TTL_GROUPS - 1;
 	return group * CLASSES + slot;
-}
-
-/* OPEN_CHUNK, OPEN_FILL or OPEN_COMPACT, unless memory is too short to keep them apart. */
-static inline uint32_t
-open_special(const struct store_thread *thread, uint32_t open)
-{
-	return thread->frugal ? 0 : open;
 }
 
 /*
@@ -89,13 +82,24 @@ uint32_t alloc_index_segment(struct store_thread *thread, struct partition *part
 void alloc_undo(
     struct store_thread *thread, struct partition *part, uint32_t open, void *record, uint32_t bytes);
 
-/* A chunk of up to `want` value bytes for a key's hash; its segment counts a fill. NULL: no memory. */
-struct chunk *alloc_chunk(struct store_thread *thread, struct partition *part, uint32_t class, uint64_t hash,
-    uint32_t ordinal, uint32_t want);
+/*
+ * A chunk of up to `want` value bytes, for an owner with this class, expiry and hash; its segment counts a fill. NULL:
+ * no memory.
+ */
+struct chunk_owner {
+	uint32_t class;
+	uint32_t expiry;
+	uint64_t hash;
+};
+struct chunk *alloc_chunk(struct store_thread *thread, struct partition *part,
+    const struct chunk_owner *owner, uint32_t ordinal, uint32_t want);
 
 /* Keeps a segment from being chosen as a victim while bytes still arrive. */
 void alloc_fill_begin(struct partition *part, const void *record);
 void alloc_fill_end(struct partition *part, const void *record);
+
+/* Tells a chunk's segment how long it is needed; a touch later does not: who empties the segment asks the owner. */
+void alloc_chunk_expiry(struct partition *part, const struct chunk *chunk, uint32_t expiry);
 
 /* Tells the segment of an expiry: at publishing and touching. */
 void alloc_note_expiry(struct partition *part, const struct item *item, uint32_t expiry);
@@ -105,6 +109,9 @@ void alloc_dead(struct store_thread *thread, struct partition *part, const struc
 
 /* Bytes of an item with its chunks. */
 uint64_t alloc_item_bytes(const struct item *item);
+
+/* Seals open segments in which all has expired: only what is sealed comes back. Once a second. */
+void alloc_seal_expired(struct store_thread *thread);
 
 /* Seals all open segments of a thread. */
 void alloc_close(struct store_thread *thread);

@@ -131,17 +131,10 @@ move_publish(struct partition *part, uint64_t hash, const struct item *from, str
 }
 
 static uint32_t
-moved_open(const struct emptying *e, uint32_t class, uint32_t expiry)
-{
-	return e->job->kind == JOB_COMPACT ? open_special(e->thread, OPEN_COMPACT)
-	                                   : open_of(e->thread, class, expiry);
-}
-
-static uint32_t
 moved_class(const struct emptying *e, const struct item *item, uint32_t hits)
 {
 	if (e->job->kind == JOB_COMPACT)
-		return e->part->segments[e->job->segment].class;
+		return e->job->class;
 	uint64_t bytes = alloc_item_bytes(item);
 	return class_of(bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes, hits);
 }
@@ -152,13 +145,14 @@ move_item(const struct emptying *e, struct item *item, uint64_t hash, uint32_t h
 {
 	uint32_t bytes = item_record_bytes(item, item_meta(item));
 	uint32_t class = moved_class(e, item, hits);
-	uint32_t open = moved_open(e, class, item_expiry(item));
+	uint32_t open = open_of(e->thread, class, item_expiry(item));
 	struct item *to = alloc_moving(e->thread, e->part, open, class, bytes);
 
 	if (!to)
 		return false;
 	item_copy(to, item, bytes);
-	if (!move_publish(e->part, hash, item, to, bytes, e->job->kind == JOB_COMPACT ? hits : hits / 2)) {
+	/* Once judged, it must be read again to be kept again. */
+	if (!move_publish(e->part, hash, item, to, bytes, e->job->kind == JOB_COMPACT ? hits : 0)) {
 		alloc_undo(e->thread, e->part, open, to, bytes);
 		return true;
 	}
@@ -203,7 +197,7 @@ struct chunk_move {
 	struct chunk *chunk;
 	struct item *item;
 	uint32_t chunk_bytes, item_bytes;
-	uint32_t chunk_open, item_open;
+	uint32_t open;
 };
 
 static bool
@@ -214,9 +208,8 @@ chunk_move_alloc(
 
 	to->chunk_bytes = record_round((uint32_t)sizeof(*chunk) + chunk->bytes);
 	to->item_bytes = item_record_bytes(owner->item, item_meta(owner->item));
-	to->chunk_open = open_special(e->thread, OPEN_CHUNK);
-	to->item_open = moved_open(e, class, item_expiry(owner->item));
-	to->chunk = alloc_moving(e->thread, e->part, to->chunk_open, class, to->chunk_bytes);
+	to->open = open_of(e->thread, class, item_expiry(owner->item));
+	to->chunk = alloc_moving(e->thread, e->part, to->open, class, to->chunk_bytes);
 	if (!to->chunk)
 		return false;
 	atomic_store_explicit(
@@ -224,10 +217,10 @@ chunk_move_alloc(
 	memcpy(&to->chunk->bytes, &chunk->bytes, to->chunk_bytes - sizeof(chunk->meta));
 	/* Allocating again may seal this segment: nobody may empty it before the chunk has its owner. */
 	alloc_fill_begin(e->part, to->chunk);
-	to->item = alloc_moving(e->thread, e->part, to->item_open, class, to->item_bytes);
+	to->item = alloc_moving(e->thread, e->part, to->open, class, to->item_bytes);
 	if (to->item)
 		return true;
-	alloc_undo(e->thread, e->part, to->chunk_open, to->chunk, to->chunk_bytes);
+	alloc_undo(e->thread, e->part, to->open, to->chunk, to->chunk_bytes);
 	alloc_fill_end(e->part, to->chunk);
 	return false;
 }
@@ -239,18 +232,17 @@ chunk_move_publish(
 {
 	uint32_t hits = slot_hits(owner->word);
 
-	atomic_store_explicit(&segment_of(e->part, pointer_location(e->part, to->chunk))->expires_max,
-	    UINT32_MAX, memory_order_relaxed);
+	alloc_chunk_expiry(e->part, to->chunk, item_expiry(owner->item));
 	item_copy(to->item, owner->item, to->item_bytes);
 	struct chunk_list *list = (struct chunk_list *)(uintptr_t)item_chunks(to->item, item_meta(to->item));
 	list->entry[chunk->ordinal] = chunk_entry_make(pointer_location(e->part, to->chunk), chunk->bytes);
-	/* The owner's hits fade once a round over its chunks, else a large item once read would stay for ever. */
+	/* The owner's hits end once a round over its chunks, else a large item once read would stay for ever. */
 	if (chunk->ordinal == 0 && e->job->kind == JOB_EVICT)
-		hits /= 2;
+		hits = 0;
 	if (move_publish(e->part, chunk->hash, owner->item, to->item, to->item_bytes, hits))
 		return true;
-	alloc_undo(e->thread, e->part, to->item_open, to->item, to->item_bytes);
-	alloc_undo(e->thread, e->part, to->chunk_open, to->chunk, to->chunk_bytes);
+	alloc_undo(e->thread, e->part, to->open, to->item, to->item_bytes);
+	alloc_undo(e->thread, e->part, to->open, to->chunk, to->chunk_bytes);
 	return false;
 }
 
@@ -402,14 +394,16 @@ job_run(struct store_thread *thread, unsigned budget)
 static bool
 job_begin(struct store_thread *thread, struct partition *part, enum victim_kind most, bool drop_all)
 {
-	uint32_t segment;
-	enum victim_kind kind = segment_victim(thread->store, part, thread->now_expiry, most, &segment);
+	uint32_t segment, class_left;
+	enum victim_kind kind =
+	    segment_victim(thread->store, part, thread->now_expiry, most, &segment, &class_left);
 
 	if (kind == VICTIM_NONE)
 		return false;
 	thread->job = (struct job){.kind = kind == VICTIM_EVICT ? JOB_EVICT : JOB_COMPACT,
 	    .partition = part->index,
 	    .segment = segment,
+	    .class = class_left,
 	    .drop = drop_all && kind == VICTIM_EVICT,
 	    .dead = kind == VICTIM_DEAD,
 	    .evict = thread->store->evict};

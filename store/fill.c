@@ -3,6 +3,7 @@
  */
 #include "store/fill.h"
 #include "store/alloc.h"
+#include "store/life.h"
 #include "store/segment.h"
 
 #include <stdlib.h>
@@ -192,8 +193,10 @@ fill_extend(struct store_fill *fill, uint32_t left)
 {
 	if (!entries_reserve(fill) || !fill_room(fill->thread, fill->part, fill))
 		return NULL;
-	struct chunk *chunk = alloc_chunk(fill->thread, fill->part, class_of(fill->value_bytes, 0),
-	    fill->key.hash, fill->entries_len, left);
+	struct chunk_owner owner = {.class = class_of(fill->value_bytes, 0),
+	    .expiry = expiry_of(fill->thread->store, fill->write.expires_s),
+	    .hash = fill->key.hash};
+	struct chunk *chunk = alloc_chunk(fill->thread, fill->part, &owner, fill->entries_len, left);
 	if (!chunk)
 		return NULL;
 	fill->entries[fill->entries_len++] =

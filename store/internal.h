@@ -36,11 +36,8 @@
 /* Groups of time to live, a factor of four each; used from TTL_SEGMENTS_MIN segments a partition on. */
 #define TTL_GROUPS       6u
 #define TTL_SEGMENTS_MIN 2000u
-/* Open segments of a thread in a partition: classes and groups, then these. */
-#define OPEN_CHUNK       (CLASSES * TTL_GROUPS)
-#define OPEN_FILL        (OPEN_CHUNK + 1)
-#define OPEN_COMPACT     (OPEN_CHUNK + 2)
-#define OPENS            (OPEN_CHUNK + 3)
+/* Open segments of a thread in a partition. */
+#define OPENS            (CLASSES * TTL_GROUPS)
 
 enum segment_state {
 	SEGMENT_FREE,   /* in the free list */
@@ -129,6 +126,7 @@ struct job {
 	uint32_t partition;
 	uint32_t segment;
 	uint32_t offset;
+	uint32_t class;       /* compact: of what moves, by what is left of its life */
 	uint32_t expires_min; /* crawl: earliest expiry left behind */
 	bool drop;            /* evict: move nothing */
 	bool evict;           /* live items may be given up */
@@ -152,10 +150,9 @@ struct store_thread {
 	bool holding_any;      /* in more segments than `held` names, or something else must stay in place */
 	uint64_t waited_epoch; /* that a wait for memory was in vain at */
 	uint32_t held_len;
-	uint32_t held[HELD_MAX]; /* segments of its views: partition << HELD_SHIFT | segment */
-	uint32_t classes;        /* classes kept apart, 1..CLASSES */
-	uint32_t ttl_groups;     /* 1 or TTL_GROUPS */
-	bool frugal;             /* memory is so short that one open segment must do for all purposes */
+	uint32_t held[HELD_MAX];         /* segments of its views: partition << HELD_SHIFT | segment */
+	uint32_t classes;                /* classes kept apart, 1..CLASSES */
+	uint32_t ttl_groups;             /* 1 or TTL_GROUPS */
 	uint64_t sequence, sequence_end; /* block of sequences that this thread draws from (life.h) */
 	uint32_t sequence_block;
 	struct job job;

@@ -6,7 +6,7 @@
 
 /* Segments looked at in one search for dead ones, and the dead share from which moving the rest pays. */
 #define SCAN_SEGMENTS     64u
-#define COMPACT_DEAD_PART 4u    /* a quarter */
+#define COMPACT_DEAD_PART 8u
 #define QUEUE_LOOK_MAX    1024u /* segments looked at in one queue: all that fills may hold in a small store */
 #define RECLAIM_LOOK_MAX  32u   /* segments in limbo looked at in one go */
 #define CRAWL_LOOK_MAX    64u
@@ -80,6 +80,15 @@ uint64_t
 segment_priority(const struct partition *part, uint32_t class)
 {
 	return part->age + (1ull << class);
+}
+
+static uint32_t
+segment_class_left(const struct partition *part, const struct segment *seg)
+{
+	uint64_t left = seg->priority > part->age ? seg->priority - part->age : 1;
+	uint32_t class = 63 - (uint32_t)__builtin_clzll(left + left / 2); /* to the nearest */
+
+	return class < CLASSES ? class : CLASSES - 1;
 }
 
 static uint32_t
@@ -266,7 +275,7 @@ victim_evict(struct partition *part, uint32_t *segment)
 
 enum victim_kind
 segment_victim(const struct store *store, struct partition *part, uint32_t now_expiry, enum victim_kind most,
-    uint32_t *segment)
+    uint32_t *segment, uint32_t *class_left)
 {
 	spin_lock(&part->lock);
 	enum victim_kind kind = victim_scan(store, part, now_expiry, segment);
@@ -276,6 +285,7 @@ segment_victim(const struct store *store, struct partition *part, uint32_t now_e
 		kind = victim_evict(part, segment);
 	if (kind != VICTIM_NONE) {
 		struct segment *seg = &part->segments[*segment];
+		*class_left = segment_class_left(part, seg);
 		queue_remove(part, &part->queue[seg->class], *segment);
 		state_set(seg, SEGMENT_BUSY);
 	}

@@ -41,9 +41,12 @@ void segment_seal(struct store *store, struct partition *part, uint32_t segment,
 /* How a victim was chosen, in order of what it costs; also: what the caller is ready to pay. */
 enum victim_kind { VICTIM_NONE, VICTIM_DEAD, VICTIM_COMPACT, VICTIM_EVICT };
 
-/* Takes a victim of a kind up to `most` out of its queue, BUSY. */
+/*
+ * Takes a victim of a kind up to `most` out of its queue, BUSY. *class_left: the class whose items, taken in now, would
+ * live as long as is left to the segment; what moves out of it unjudged must not grow younger by that.
+ */
 enum victim_kind segment_victim(const struct store *store, struct partition *part, uint32_t now_expiry,
-    enum victim_kind most, uint32_t *segment);
+    enum victim_kind most, uint32_t *segment, uint32_t *class_left);
 /* Puts a victim back that could not be emptied. */
 void segment_unvictim(struct partition *part, uint32_t segment);
 

@@ -81,6 +81,7 @@ time_passes(struct store_thread *thread, uint32_t now_s)
 	thread->now_expiry = now_s > store->base_s ? now_s - store->base_s : 1;
 	flush_when_due(thread->store, now_s);
 	alloc_shape(thread);
+	alloc_seal_expired(thread);
 }
 
 void

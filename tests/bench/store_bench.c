@@ -1,14 +1,17 @@
 /*
- * Speed of the store alone, without network or EAL: reads one by one and in batches, hits and misses, and
- * writes, over a working set that fits the caches and one that does not.
+ * Speed of the store alone, without network or EAL. One store of items of 104 bytes (20-byte keys, 64-byte values) is
+ * filled, then every combination of operation, batch, distribution and number of threads is timed on it.
  *
- * usage: store_bench [memory MiB [items [seconds]]]      defaults: a cached and a DRAM-resident run
+ * usage: store_bench MEMORY_MIB ITEMS HUGEPAGES(0|1) SECONDS      prints one line of JSON a figure
  *
- * Keys are 20 bytes, values 64 (an item of 104 bytes). One thread; figures are millions of operations a
- * second.
+ * A batch is what a worker does with a burst: hash all keys and prefetch their buckets, prefetch the items, then do the
+ * operations. In the unbatched rows nothing is prefetched. Keys are made beforehand; their ring is read in order.
  */
 #include "store/store.h"
 
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,33 +20,51 @@
 #define KEY_BYTES   20u
 #define VALUE_BYTES 64u
 #define BATCH_MAX   64u
+#define RING_LEN    (1u << 20)
+#define THREADS_MAX 2u
 #define NOW_S       1700000000u
+#define ZIPF_SKEW   0.99
+/* Of mixed operations, one in this many is a set. */
+#define MIXED_SETS  10u
+
+enum op { OP_GET, OP_MISS, OP_SET, OP_MIXED, OP_NEW, OPS };
+static const char *const op_names[OPS] = {"get", "get miss", "set", "mixed", "set of new keys"};
 
 struct bench {
 	struct store *store;
-	struct store_thread *thread;
 	uint64_t items;
-	uint64_t random;
 	double seconds;
-	char (*keys)[KEY_BYTES]; /* ring of prepared keys, so that making them is not measured */
-	uint64_t keys_len;
+	_Atomic unsigned ready;
+	_Atomic bool stop;
+};
+
+struct runner {
+	struct bench *bench;
+	struct store_thread *thread;
+	enum op op;
+	unsigned batch;
+	uint64_t random;
+	uint64_t fresh; /* next new key */
+	uint64_t done;
+	uint64_t found;
+	char (*ring)[KEY_BYTES];
 };
 
 static double
 now(void)
 {
 	struct timespec ts;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
 static uint64_t
-bench_random(struct bench *b)
+next_random(uint64_t *random)
 {
-	b->random ^= b->random << 13;
-	b->random ^= b->random >> 7;
-	b->random ^= b->random << 17;
-	return b->random;
+	*random ^= *random << 13;
+	*random ^= *random >> 7;
+	*random ^= *random << 17;
+	return *random;
 }
 
 static void
@@ -55,179 +76,207 @@ make_key(char *key, char kind, uint64_t n)
 		key[KEY_BYTES - 1 - i] = digits[n >> (4 * i) & 15];
 }
 
-static void
-make_ring(struct bench *b, char kind)
-{
-	for (uint64_t i = 0; i < b->keys_len; i++)
-		make_key(b->keys[i], kind, bench_random(b) % b->items);
-}
-
-static enum store_status
-set_key(struct bench *b, const struct store_key *key, const void *value)
-{
-	const struct store_write write = {.mode = STORE_SET};
-	return store_put(b->thread, key, &write, value, VALUE_BYTES, NULL);
-}
-
-static void
-set_batch(struct bench *b, uint64_t at, unsigned batch, const void *value)
-{
-	struct store_key keys[BATCH_MAX];
-
-	for (unsigned i = 0; i < batch; i++) {
-		keys[i] = store_key_make(b->store, b->keys[(at + i) % b->keys_len], KEY_BYTES);
-		store_prefetch_bucket(b->store, keys[i].hash);
-	}
-	for (unsigned i = 0; batch > 1 && i < batch; i++)
-		store_prefetch_item(b->store, keys[i].hash);
-	for (unsigned i = 0; i < batch; i++)
-		if (set_key(b, &keys[i], value) != STORE_OK)
-			exit(1);
-}
-
-static void
-set_one(struct bench *b, const char *bytes, const void *value)
-{
-	struct store_key key = store_key_make(b->store, bytes, KEY_BYTES);
-	if (set_key(b, &key, value) != STORE_OK) {
-		fprintf(stderr, "a write was refused\n");
-		exit(1);
-	}
-}
-
+/* Zipf by inversion of the integral: near enough, and no table of all items. Ranks are spread over the key space. */
 static uint64_t
-get_batch(struct bench *b, uint64_t at, unsigned batch)
+draw(struct runner *r, bool zipf)
 {
-	struct store_key keys[BATCH_MAX];
-	struct store_view view;
-	uint64_t sum = 0;
+	uint64_t items = r->bench->items;
+	double u = (double)(next_random(&r->random) >> 11) / (double)(1ull << 53);
 
-	for (unsigned i = 0; i < batch; i++) {
-		keys[i] = store_key_make(b->store, b->keys[(at + i) % b->keys_len], KEY_BYTES);
-		store_prefetch_bucket(b->store, keys[i].hash);
-	}
-	if (batch > 1)
-		for (unsigned i = 0; i < batch; i++)
-			store_prefetch_item(b->store, keys[i].hash);
-	for (unsigned i = 0; i < batch; i++)
-		if (store_get(b->thread, &keys[i], &view) == STORE_OK)
-			sum += view.value[0] + 1;
-	store_quiesce(b->thread, NOW_S);
-	return sum;
+	if (!zipf)
+		return (uint64_t)(u * (double)items);
+	double top = pow((double)items, 1 - ZIPF_SKEW);
+	uint64_t rank = (uint64_t)pow(u * (top - 1) + 1, 1 / (1 - ZIPF_SKEW)) - 1;
+	return rank * 0x9e3779b97f4a7c15ull % items;
 }
 
 static void
-run_gets(struct bench *b, const char *what, unsigned batch, bool hits)
+make_ring(struct runner *r, bool zipf)
 {
-	uint64_t done = 0, sum = 0;
-	make_ring(b, hits ? 'k' : 'm');
-	double begin = now(), end = begin;
-	while (end - begin < b->seconds) {
-		for (unsigned i = 0; i < 1024; i++, done += batch)
-			sum += get_batch(b, done, batch);
-		end = now();
-	}
-	if ((sum > 0) != hits)
-		fprintf(stderr, "%s: unexpected %s\n", what, hits ? "misses" : "hits");
-	printf("  %-22s %7.2f M/s\n", what, (double)done / (end - begin) / 1e6);
+	for (uint64_t i = 0; i < RING_LEN; i++)
+		make_key(r->ring[i], r->op == OP_MISS ? 'm' : 'k', draw(r, zipf));
 }
 
 static void
-run_sets(struct bench *b, const char *what, unsigned batch, bool maintain)
+set_key(struct runner *r, const struct store_key *key)
 {
-	char value[VALUE_BYTES];
-	uint64_t done = 0;
-	memset(value, 'v', sizeof(value));
-	make_ring(b, 'k');
-	double begin = now(), end = begin;
-	while (end - begin < b->seconds) {
-		for (unsigned n = 0; n < 1024; n++) {
-			set_batch(b, done, batch, value);
-			done += batch;
-			store_quiesce(b->thread, NOW_S);
-			if (maintain)
-				store_maintain(b->thread, batch);
-		}
-		end = now();
-	}
-	printf("  %-22s %7.2f M/s\n", what, (double)done / (end - begin) / 1e6);
-}
+	static const char value[VALUE_BYTES];
+	const struct store_write write = {.mode = STORE_SET};
 
-/* New keys all the time: every write evicts. */
-static void
-run_churn(struct bench *b, const char *what)
-{
-	char value[VALUE_BYTES], key[KEY_BYTES];
-	uint64_t done = 0;
-	memset(value, 'v', sizeof(value));
-	double begin = now(), end = begin;
-	while (end - begin < b->seconds) {
-		for (unsigned n = 0; n < 32768; n++, done++) {
-			make_key(key, 'c', done);
-			set_one(b, key, value);
-			if (n % 32 == 0) {
-				store_quiesce(b->thread, NOW_S);
-				store_maintain(b->thread, 48);
-			}
-		}
-		end = now();
-	}
-	printf("  %-22s %7.2f M/s\n", what, (double)done / (end - begin) / 1e6);
-}
-
-static void
-run(size_t memory_mib, uint64_t items, double seconds)
-{
-	struct store_config config;
-	struct bench b = {
-	    .items = items, .random = 88172645463325252ull, .seconds = seconds, .keys_len = 1u << 20};
-	char error[STORE_ERROR_MAX], value[VALUE_BYTES], key[KEY_BYTES];
-	struct store_info info;
-
-	store_config_default(&config);
-	config.memory_bytes = memory_mib << 20;
-	config.now_s = NOW_S;
-	memset(config.hash_key, 42, sizeof(config.hash_key));
-	if (store_create(&config, &b.store, error)) {
-		fprintf(stderr, "%s\n", error);
+	if (store_put(r->thread, key, &write, value, VALUE_BYTES, NULL) != STORE_OK) {
+		fprintf(stderr, "store_bench: a write was refused\n");
 		exit(1);
 	}
-	b.thread = store_thread_register(b.store, -1);
-	b.keys = malloc(b.keys_len * KEY_BYTES);
-	memset(value, 'v', sizeof(value));
-	double begin = now();
-	for (uint64_t i = 0; i < items; i++) {
-		make_key(key, 'k', i);
-		set_one(&b, key, value);
-		store_quiesce(b.thread, NOW_S);
+}
+
+static void
+do_one(struct runner *r, const struct store_key *key, uint64_t n)
+{
+	struct store_view view;
+
+	if (r->op == OP_SET || r->op == OP_NEW || (r->op == OP_MIXED && n % MIXED_SETS == 0))
+		set_key(r, key);
+	else if (store_get(r->thread, key, &view) == STORE_OK)
+		r->found += (uint64_t)view.value[0] + 1;
+}
+
+static void
+do_batch(struct runner *r)
+{
+	struct store *store = r->bench->store;
+	struct store_key keys[BATCH_MAX];
+	char fresh[BATCH_MAX][KEY_BYTES];
+
+	for (unsigned i = 0; i < r->batch; i++) {
+		const char *bytes = r->ring[(r->done + i) % RING_LEN];
+		if (r->op == OP_NEW) {
+			make_key(fresh[i], 'n', r->fresh++);
+			bytes = fresh[i];
+		}
+		keys[i] = store_key_make(store, bytes, KEY_BYTES);
+		if (r->batch > 1)
+			store_prefetch_bucket(store, keys[i].hash);
 	}
-	store_info_get(b.store, &info);
-	printf("%zu MiB, %llu items of %llu bytes, index %llu MiB, hugepages %s\n", memory_mib,
-	    (unsigned long long)info.items, (unsigned long long)(info.bytes / (info.items ? info.items : 1)),
-	    (unsigned long long)(info.index_bytes >> 20), info.hugepages ? "yes" : "no");
-	printf("  %-22s %7.2f M/s\n", "fill", (double)items / (now() - begin) / 1e6);
-	run_gets(&b, "get, batch 1", 1, true);
-	run_gets(&b, "get, batch 16", 16, true);
-	run_gets(&b, "get, batch 32", 32, true);
-	run_gets(&b, "get miss, batch 32", 32, false);
-	run_sets(&b, "set, batch 1", 1, false);
-	run_sets(&b, "set, batch 32", 32, true);
-	run_churn(&b, "set of new keys");
-	store_thread_unregister(b.thread);
-	store_destroy(b.store);
-	free(b.keys);
+	for (unsigned i = 0; r->batch > 1 && i < r->batch; i++)
+		store_prefetch_item(store, keys[i].hash);
+	for (unsigned i = 0; i < r->batch; i++)
+		do_one(r, &keys[i], r->done + i);
+	r->done += r->batch;
+	store_quiesce(r->thread, NOW_S);
+	if (r->op >= OP_SET)
+		store_maintain(r->thread, r->batch);
+}
+
+static void *
+runner_main(void *arg)
+{
+	struct runner *r = arg;
+
+	atomic_fetch_add(&r->bench->ready, 1);
+	while (atomic_load(&r->bench->ready) <= THREADS_MAX)
+		;
+	while (!atomic_load_explicit(&r->bench->stop, memory_order_relaxed))
+		for (unsigned i = 0; i < 64; i++)
+			do_batch(r);
+	store_offline(r->thread);
+	return NULL;
+}
+
+static void
+cell(struct bench *b, struct runner *runners, unsigned threads, enum op op, unsigned batch)
+{
+	pthread_t ids[THREADS_MAX];
+	uint64_t done = 0, found = 0;
+
+	atomic_store(&b->ready, 0);
+	atomic_store(&b->stop, false);
+	for (unsigned t = 0; t < threads; t++) {
+		runners[t].op = op;
+		runners[t].batch = batch;
+		runners[t].done = runners[t].found = 0;
+		store_quiesce(runners[t].thread, NOW_S);
+		pthread_create(&ids[t], NULL, runner_main, &runners[t]);
+	}
+	while (atomic_load(&b->ready) < threads)
+		;
+	double begin = now();
+	atomic_store(&b->ready, THREADS_MAX + 1);
+	const struct timespec pause = {
+	    (time_t)b->seconds, (long)((b->seconds - (double)(time_t)b->seconds) * 1e9)};
+	nanosleep(&pause, NULL);
+	atomic_store(&b->stop, true);
+	for (unsigned t = 0; t < threads; t++) {
+		pthread_join(ids[t], NULL);
+		done += runners[t].done;
+		found += runners[t].found;
+	}
+	double end = now();
+	if ((op == OP_GET && found == 0) || (op == OP_MISS && found > 0)) {
+		fprintf(stderr, "store_bench: %s found %llu\n", op_names[op], (unsigned long long)found);
+		exit(1);
+	}
+	printf("\"op\": \"%s\", \"threads\": %u, \"batch\": %u, \"mops\": %.2f}\n", op_names[op], threads,
+	    batch, (double)done / (end - begin) / 1e6);
+	fflush(stdout);
+}
+
+static void
+distribution(struct bench *b, struct runner *runners, bool zipf, const char *about)
+{
+	static const unsigned batches[] = {1, 2, 4, 8, 16, 32, 64};
+
+	for (unsigned op = OP_GET; op < OPS; op++) {
+		if (op == OP_GET || op == OP_MISS || op == OP_SET)
+			for (unsigned t = 0; t < THREADS_MAX; t++) {
+				runners[t].op = (enum op)op;
+				make_ring(&runners[t], zipf);
+			}
+		for (unsigned threads = 1; threads <= THREADS_MAX; threads++)
+			for (unsigned i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
+				/* The curve over batches is shown for reads of one thread; the rest at its ends. */
+				if ((op != OP_GET || threads > 1) && batches[i] != 1 && batches[i] != 32)
+					continue;
+				printf("{%s, \"keys\": \"%s\", ", about, zipf ? "zipf 0.99" : "uniform");
+				cell(b, runners, threads, (enum op)op, batches[i]);
+			}
+	}
+}
+
+static void
+fill(struct bench *b, struct runner *r)
+{
+	char key[KEY_BYTES];
+
+	for (uint64_t i = 0; i < b->items; i++) {
+		make_key(key, 'k', i);
+		struct store_key made = store_key_make(b->store, key, KEY_BYTES);
+		set_key(r, &made);
+		store_quiesce(r->thread, NOW_S);
+	}
 }
 
 int
 main(int argc, char **argv)
 {
-	double seconds = argc > 3 ? atof(argv[3]) : 1;
+	struct bench b = {0};
+	struct runner runners[THREADS_MAX] = {0};
+	struct store_config config;
+	struct store_info info;
+	char error[STORE_ERROR_MAX], about[128];
 
-	if (argc > 2) {
-		run(strtoul(argv[1], NULL, 0), strtoull(argv[2], NULL, 0), seconds);
-		return 0;
+	if (argc != 5) {
+		fprintf(stderr, "usage: store_bench MEMORY_MIB ITEMS HUGEPAGES(0|1) SECONDS\n");
+		return 2;
 	}
-	run(32, 100000, seconds);
-	run(2500, 16000000, seconds);
+	store_config_default(&config);
+	config.memory_bytes = strtoull(argv[1], NULL, 10) << 20;
+	config.hugepages = argv[3][0] == '1';
+	config.now_s = NOW_S;
+	memset(config.hash_key, 42, sizeof(config.hash_key));
+	b.items = strtoull(argv[2], NULL, 10);
+	b.seconds = atof(argv[4]);
+	if (store_create(&config, &b.store, error) != 0) {
+		fprintf(stderr, "store_bench: %s\n", error);
+		return 1;
+	}
+	for (unsigned t = 0; t < THREADS_MAX; t++) {
+		runners[t] = (struct runner){
+		    .bench = &b, .random = 88172645463325252ull + t, .fresh = (uint64_t)t << 40};
+		runners[t].thread = store_thread_register(b.store, -1);
+		runners[t].ring = malloc(RING_LEN * KEY_BYTES);
+		store_offline(runners[t].thread);
+	}
+	fill(&b, &runners[0]);
+	store_offline(runners[0].thread);
+	store_info_get(b.store, &info);
+	snprintf(about, sizeof(about), "\"mb\": %zu, \"items\": %llu, \"hugepages\": %s",
+	    config.memory_bytes >> 20, (unsigned long long)info.items, info.hugepages ? "true" : "false");
+	distribution(&b, runners, false, about);
+	distribution(&b, runners, true, about);
+	for (unsigned t = 0; t < THREADS_MAX; t++) {
+		store_thread_unregister(runners[t].thread);
+		free(runners[t].ring);
+	}
+	store_destroy(b.store);
 	return 0;
 }

@@ -189,9 +189,9 @@ appliance_tell(const struct appliance *a)
 		return;
 	store_counters_sum(a->store, &counters);
 	store_info_get(a->store, &info);
-	fprintf(stderr, "items=%llu bytes=%llu index=%zu segments=%llu free=%llu", (unsigned long long)info.items,
-	    (unsigned long long)info.bytes, info.index_bytes, (unsigned long long)info.segments,
-	    (unsigned long long)info.segments_free);
+	fprintf(stderr, "items=%llu bytes=%llu index=%zu segments=%llu free=%llu",
+	    (unsigned long long)info.items, (unsigned long long)info.bytes, info.index_bytes,
+	    (unsigned long long)info.segments, (unsigned long long)info.segments_free);
 #define STORE_COUNTER(name, help) fprintf(stderr, " " #name "=%llu", (unsigned long long)counters.name);
 #include "store/counters.def"
 #undef STORE_COUNTER
@@ -202,6 +202,7 @@ void
 replay_wirecache(const struct trace *trace, size_t memory_bytes, struct hit_count *count)
 {
 	static struct appliance a;
+	struct store_info info;
 
 	appliance_open(&a, memory_bytes);
 	for (uint32_t i = 0; i < trace->rows_len; i++) {
@@ -213,6 +214,8 @@ replay_wirecache(const struct trace *trace, size_t memory_bytes, struct hit_coun
 		}
 		appliance_row(&a, trace, &trace->rows[i], now_s, count);
 	}
+	store_info_get(a.store, &info);
+	count->items = info.items;
 	appliance_tell(&a);
 	appliance_close(&a);
 }

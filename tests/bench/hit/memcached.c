@@ -74,8 +74,8 @@ peer_exec(const struct peer *peer, size_t memory_bytes)
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(megabytes, sizeof(megabytes), "%zu", memory_bytes >> 20);
-	execlp("memcached", "memcached", "-u", "root", "-U", "0", "-t", "1", "-m", megabytes, "-s", peer->socket_path,
-	    (char *)NULL);
+	execlp("memcached", "memcached", "-u", "root", "-U", "0", "-t", "1", "-m", megabytes, "-s",
+	    peer->socket_path, (char *)NULL);
 	_exit(127);
 }
 
@@ -169,7 +169,8 @@ peer_flush(struct peer *peer)
 	struct pollfd ready = {.fd = peer->fd, .events = POLLIN | POLLOUT};
 
 	for (size_t at = 0; at < peer->out_len;) {
-		ssize_t sent = send(peer->fd, peer->out + at, peer->out_len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t sent =
+		    send(peer->fd, peer->out + at, peer->out_len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (sent > 0) {
 			at += (size_t)sent;
 			continue;
@@ -274,6 +275,40 @@ peer_batch_end(struct peer *peer, const struct trace *trace, struct hit_count *c
 	peer->batch++;
 }
 
+/* The next line of an answer; longer ones are cut. */
+static void
+peer_line(struct peer *peer, char *line, size_t size)
+{
+	size_t len = 0;
+
+	for (;;) {
+		if (peer->in_at == peer->in_len)
+			peer_receive(peer);
+		char c = peer->in[peer->in_at++];
+		if (c == '\n')
+			break;
+		if (len + 1 < size)
+			line[len++] = c;
+	}
+	line[len] = '\0';
+}
+
+static uint64_t
+peer_items(struct peer *peer)
+{
+	char line[256];
+	unsigned long long items = 0;
+
+	peer_put(peer, "stats\r\n", 7);
+	peer_flush(peer);
+	for (; peer->answers_before > 0; peer->answers_before--)
+		peer_answer(peer);
+	for (peer_line(peer, line, sizeof(line)); strncmp(line, "END", 3) != 0;
+	     peer_line(peer, line, sizeof(line)))
+		sscanf(line, "STAT curr_items %llu", &items);
+	return items;
+}
+
 static void
 replay_peer(const struct trace *trace, size_t memory_bytes, int virtual_clock, struct hit_count *count)
 {
@@ -294,7 +329,7 @@ replay_peer(const struct trace *trace, size_t memory_bytes, int virtual_clock, s
 		peer_ask(&peer, trace, row);
 	}
 	peer_batch_end(&peer, trace, count);
-	peer_flush(&peer);
+	count->items = peer_items(&peer);
 	peer_close(&peer);
 }
 

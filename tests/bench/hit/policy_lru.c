@@ -179,7 +179,8 @@ s3_set(struct sim *sim, const struct trace *trace, const struct row *row)
 		return;
 	fifo_push(sim, to, row->key);
 	while (sim->queue[QUEUE_SMALL].bytes + sim->queue[QUEUE_MAIN].bytes > sim->memory_bytes) {
-		if (sim->queue[QUEUE_SMALL].bytes > sim->memory_bytes / SMALL_PART || sim->queue[QUEUE_MAIN].len == 0)
+		if (sim->queue[QUEUE_SMALL].bytes > sim->memory_bytes / SMALL_PART ||
+		    sim->queue[QUEUE_MAIN].len == 0)
 			s3_evict_small(sim);
 		else
 			s3_evict_main(sim);

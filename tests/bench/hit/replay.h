@@ -12,6 +12,7 @@
 struct hit_count {
 	uint64_t gets, misses;
 	uint64_t bytes, missed_bytes; /* keys and values of those */
+	uint64_t items;               /* kept at the end; 0 where nobody counted */
 };
 
 static inline void
@@ -30,9 +31,10 @@ count_get(struct hit_count *count, const struct trace *trace, const struct row *
 /* Replays a whole trace through a cache of memory_bytes. */
 typedef void replay_fn(const struct trace *trace, size_t memory_bytes, struct hit_count *count);
 
-replay_fn replay_wirecache;            /* the real serve layer and store, in virtual time */
-replay_fn replay_memcached;            /* Debian's, in a process of its own, its clock set by the trace */
-replay_fn replay_memcached_real_clock; /* the same with the machine's clock: nothing expires within a replay */
+replay_fn replay_wirecache; /* the real serve layer and store, in virtual time */
+replay_fn replay_memcached; /* Debian's, in a process of its own, its clock set by the trace */
+replay_fn
+    replay_memcached_real_clock; /* the same with the machine's clock: nothing expires within a replay */
 replay_fn replay_lru, replay_s3fifo, replay_belady;
 
 /* The simulators' items: what an item costs beside its key and value. */

@@ -11,6 +11,7 @@
 
 #define LINE_MAX_BYTES 1024u
 #define FIELDS         6u
+#define HEX_DIGITS     8u
 
 /* Growing arrays of a load; `slots` finds a key's number by its text. */
 struct load {
@@ -186,7 +187,8 @@ trace_load(struct trace *trace, const char *path, uint32_t rows_max)
 	FILE *file = trace_open(path, &zstd);
 
 	memset(trace, 0, sizeof(*trace));
-	if (!file || !fgets(line, sizeof(line), file) || strncmp(line, "time,key,key_size,value_size,op,ttl", 35) != 0)
+	if (!file || !fgets(line, sizeof(line), file) ||
+	    strncmp(line, "time,key,key_size,value_size,op,ttl", 35) != 0)
 		load_fail(&load, "is not a trace: the header time,key,key_size,value_size,op,ttl is missing");
 	while (trace->rows_len < rows_max && fgets(line, sizeof(line), file))
 		row_add(&load, line);
@@ -194,6 +196,32 @@ trace_load(struct trace *trace, const char *path, uint32_t rows_max)
 	free(load.slots);
 	if (zstd > 0 && waitpid(zstd, &status, 0) == zstd && status != 0 && trace->rows_len < rows_max)
 		load_fail(&load, "zstd could not read on");
+}
+
+void
+trace_fill(struct trace *trace, uint32_t keys, uint32_t key_bytes, uint32_t value_bytes)
+{
+	char digits[HEX_DIGITS + 1];
+
+	trace->rows_len = trace->keys_len = keys;
+	trace->rows = grown(NULL, keys * sizeof(*trace->rows));
+	trace->keys = grown(NULL, keys * sizeof(*trace->keys));
+	trace->text = grown(NULL, (size_t)keys * HEX_DIGITS);
+	for (uint32_t i = 0; i < keys; i++) {
+		snprintf(digits, sizeof(digits), "%0*x", (int)HEX_DIGITS, i);
+		memcpy(trace->text + (size_t)i * HEX_DIGITS, digits, HEX_DIGITS);
+		trace->keys[i] = (struct trace_key){
+		    .at = i * HEX_DIGITS, .text_len = HEX_DIGITS, .bytes = (uint16_t)key_bytes};
+		trace->rows[i] = (struct row){.key = i, .value_bytes = value_bytes, .op = ROW_SET};
+	}
+}
+
+void
+trace_free(struct trace *trace)
+{
+	free(trace->rows);
+	free(trace->keys);
+	free(trace->text);
 }
 
 uint32_t

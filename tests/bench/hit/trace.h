@@ -38,6 +38,11 @@ struct trace {
 /* Reads at most rows_max rows; ends the program with a sentence when the file is missing or no trace. */
 void trace_load(struct trace *trace, const char *path, uint32_t rows_max);
 
+/* Instead of a file: each of so many keys is set once. */
+void trace_fill(struct trace *trace, uint32_t keys, uint32_t key_bytes, uint32_t value_bytes);
+
+void trace_free(struct trace *trace);
+
 /* Writes the key's bytes, returns how many: the text of the trace, padded to its size. */
 uint32_t trace_key_write(const struct trace *trace, uint32_t key, char to[TRACE_KEY_MAX]);
 
