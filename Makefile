@@ -323,6 +323,10 @@ SEED ?= 1
 sim: $(B)/sim ## run the TCP simulation: CASES=n SEED=s
 	$(B)/sim --cases $(CASES) --seed $(SEED) --jobs $(JOBS)
 
+.PHONY: tcp-scale
+tcp-scale: $(B)/unit/net/test_tcp_scale ## a million TCP connections on one stack, and a million that come and go
+	scripts/run-tests --verbose "$(B)/unit/net/test_tcp_scale 1000000"
+
 clean: ## remove everything built
 	rm -rf build
 

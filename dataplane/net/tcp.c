@@ -40,6 +40,7 @@ tcp_config_default(struct tcp_config *config)
 	    .keepalive_interval_us = 10000000,
 	    .keepalive_probes = 6,
 	    .user_timeout_us = 120000000,
+	    .mbuf_reserve = 16,
 	};
 }
 
@@ -49,7 +50,8 @@ config_valid(const struct tcp_config *config)
 	return config->connections_max && config->connections_max < 1u << 28 &&
 	       config->syn_backlog_max < 1u << 28 && config->time_wait_max < 1u << 28 &&
 	       config->rcv_buffer_bytes && config->snd_buffer_bytes &&
-	       config->rcv_buffer_bytes <= BUFFER_BYTES_MAX && config->snd_buffer_bytes <= BUFFER_BYTES_MAX;
+	       config->mbuf_reserve <= TCP_RESERVE_MAX && config->rcv_buffer_bytes <= BUFFER_BYTES_MAX &&
+	       config->snd_buffer_bytes <= BUFFER_BYTES_MAX;
 }
 
 static uint8_t
@@ -128,6 +130,7 @@ tcp_destroy(struct tcp_stack *tcp)
 	tcp_reap(tcp);
 	tcp_table_fini(tcp);
 	tcp_cookie_fini(tcp);
+	tcp_reserve_fini(tcp);
 	tcp_slab_fini(&tcp->conns, &tcp->mem);
 	tcp_slab_fini(&tcp->minis, &tcp->mem);
 	tcp_mem_fini(&tcp->mem);
@@ -145,6 +148,8 @@ uint64_t
 tcp_poll(struct tcp_stack *tcp)
 {
 	bool more = tcp_timers_run(tcp);
+	if (unlikely(tcp->reserve.len < tcp->config.mbuf_reserve))
+		tcp_reserve_fill(tcp);
 	uint64_t next_us = RTE_MIN(tcp_syn_poll(tcp), tcp_tw_poll(tcp));
 	tcp_conn_check_limits(tcp);
 	tcp_reap(tcp);

@@ -36,8 +36,9 @@ struct tcp_config {
 	uint32_t fin_wait2_us;   /* 60 000 000 */
 	uint32_t keepalive_idle_us, keepalive_interval_us, keepalive_probes; /* 60 s, 10 s, 6; idle 0: off */
 	uint32_t
-	    user_timeout_us; /* unacknowledged data or probes without progress: the connection is dropped */
-	uint16_t mss_max;    /* 0: from the interface's MTU */
+	    user_timeout_us;   /* unacknowledged data or probes without progress: the connection is dropped */
+	uint16_t mss_max;      /* 0: from the interface's MTU */
+	uint16_t mbuf_reserve; /* mbufs kept for when the pool is empty, 64 at most, default 16 */
 	enum tcp_congestion congestion;
 };
 

@@ -26,9 +26,14 @@ static struct rte_mbuf *
 new_mbuf(struct tcp_stack *tcp)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(tcp->env.pool);
-	if (unlikely(!m))
-		tcp->counters->drop_tcp_no_mbuf++;
-	return m;
+	return likely(m) ? m : tcp_reserve_take(tcp, false, false);
+}
+
+static struct rte_mbuf *
+new_mbuf_for(struct tcp_conn *c, uint32_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(c->tcp->env.pool);
+	return likely(m) ? m : tcp_reserve_take(c->tcp, len > 0, !tcp_flight(c));
 }
 
 /* Puts the header in front of the payload and hands the segment down. */
@@ -79,7 +84,7 @@ emit(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, const struct
 {
 	struct tcp_stack *tcp = c->tcp;
 	struct header h = {.seq = seq, .flags = flags | RTE_TCP_ACK_FLAG};
-	struct rte_mbuf *m = new_mbuf(tcp);
+	struct rte_mbuf *m = new_mbuf_for(c, len);
 	if (unlikely(!m))
 		return false;
 	put_options(c, &h, len, dsack);

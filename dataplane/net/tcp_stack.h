@@ -15,7 +15,7 @@
  *   tcp_conn.c    life and death of a connection
  *   tcp_timer.c   the wheel; tcp_expire.c what happens when something is due
  *   tcp_table.c   flow to connection or entry
- *   tcp_mem.c     blocks, slabs, their account
+ *   tcp_mem.c     blocks, slabs, their account; tcp_reserve.c mbufs of last resort
  */
 #ifndef WIRECACHE_TCP_STACK_H
 #define WIRECACHE_TCP_STACK_H
@@ -26,6 +26,7 @@
 #include "dataplane/net/tcp_conn.h"
 #include "dataplane/net/tcp_hash.h"
 #include "dataplane/net/tcp_mem.h"
+#include "dataplane/net/tcp_reserve.h"
 #include "dataplane/net/tcp_table.h"
 #include "dataplane/net/tcp_timer.h"
 
@@ -73,6 +74,7 @@ struct tcp_stack {
 	struct tcp_table table;
 	struct tcp_slab conns, minis;
 	struct tcp_mem mem;
+	struct tcp_reserve reserve;
 	struct tcp_wheel wheel;
 	struct tcp_secrets secrets;
 

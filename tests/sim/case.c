@@ -56,6 +56,7 @@ make_config(struct sim_rng *rng, struct tcp_config *config)
 	config->user_timeout_us = 3600u * 1000000u;
 	config->fin_wait2_us = 3600u * 1000000u;
 	config->keepalive_probes = 30;
+	config->mbuf_reserve = (uint16_t)PICK(rng, 0, 0, 1, 16);
 	config->mss_max = (uint16_t)PICK(rng, 0, 0, 0, 88, 536, 1000, 1201);
 	config->congestion = sim_chance(rng, ONE_IN(2)) ? TCP_CUBIC : TCP_RENO;
 }

@@ -214,6 +214,7 @@ rig_setup(void **state)
 	rig.config.syn_backlog_max = 16;
 	rig.config.time_wait_max = 4;
 	rig.config.keepalive_idle_us = 0;
+	rig.config.mbuf_reserve = 0; /* a failing allocation shall be felt */
 	rig.flow = (struct net_flow){.local = net_addr_v4(RTE_BE32(0x0a000001)),
 	    .remote = net_addr_v4(RTE_BE32(0x0a000002)),
 	    .local_port = RTE_BE16(SERVER_PORT),
