@@ -148,9 +148,7 @@ serve_binary_flush(struct serve_call *call, const struct proto_binary *request)
 	}
 	if (request->expiration != 0)
 		at_s = serve_binary_expiry(serve, request->expiration);
-	/* A moment in the past flushes nothing: everything here is younger. */
-	if (at_s >= serve->now_s)
-		store_flush_all(serve->thread, at_s);
+	serve_flush(serve, at_s);
 	if (!request->quiet)
 		serve_binary_done(call, request, 0);
 	return SERVE_GO_ON;

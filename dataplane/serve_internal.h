@@ -304,6 +304,9 @@ enum serve_state serve_value_begin(struct serve_call *call, const struct store_k
 void serve_value_done(struct serve_call *call, enum proto_command command, bool noreply,
     const struct serve_meta_tail *meta, enum store_status status, uint64_t cas);
 
+/* flush_all at a moment; one in the past flushes nothing: everything here is younger. */
+void serve_flush(struct serve *serve, uint32_t at_s);
+
 /* Counts how a compare-and-swap ended. */
 void serve_count_cas(struct serve_counters *counters, enum store_status status);
 

@@ -238,6 +238,16 @@ serve_cmd_touch(struct serve_call *call, const struct proto_request *request)
 	return SERVE_GO_ON;
 }
 
+void
+serve_flush(struct serve *serve, uint32_t at_s)
+{
+	/* In the first pass of a second the store's now is still the last one: what is due must not wait for it. */
+	if (at_s > serve->now_s)
+		store_flush_all(serve->thread, at_s);
+	else if (at_s == serve->now_s)
+		store_flush_all(serve->thread, STORE_FLUSH_NOW);
+}
+
 enum serve_state
 serve_cmd_flush_all(struct serve_call *call, const struct proto_request *request)
 {
@@ -251,9 +261,7 @@ serve_cmd_flush_all(struct serve_call *call, const struct proto_request *request
 	}
 	if (request->has_exptime && request->exptime > 0)
 		at_s = store_expiry(request->exptime, serve->now_s);
-	/* A moment in the past flushes nothing: everything here is younger. */
-	if (at_s >= serve->now_s)
-		store_flush_all(serve->thread, at_s);
+	serve_flush(serve, at_s);
 	serve_out_unless(call, request->noreply, PROTO_REPLY_OK);
 	return SERVE_GO_ON;
 }

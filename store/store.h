@@ -294,7 +294,9 @@ struct store_change {
 enum store_status store_delta(struct store_thread *thread, const struct store_key *key,
     const struct store_change *change, uint64_t *result, uint64_t *cas_new);
 
-/* Items stored before `at_s` (Unix time, the caller's "now" or a later moment) are gone from `at_s` on. */
+#define STORE_FLUSH_NOW 0u
+
+/* Items stored before `at_s` (Unix time, a later moment than now, or STORE_FLUSH_NOW) are gone from `at_s` on. */
 void store_flush_all(struct store_thread *thread, uint32_t at_s);
 
 /* Live change of the limit, up to what was reserved at creation when growing is impossible: -ENOMEM then. */

@@ -512,6 +512,18 @@ shutdown_where_enabled_asks_the_host_and_closes(void **state)
 	expect_reply(f, "watch\r\n", "CLIENT_ERROR watch commands not allowed\r\n");
 }
 
+static void
+flush_in_the_first_pass_of_a_second_is_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_reply(f, "set a 0 0 1\r\nx\r\n", "STORED\r\n");
+	serve_tick(f->serve, f->now_s + 1); /* the store is told at the end of the pass */
+	expect_reply(f, "flush_all\r\nget a\r\nset b 0 0 1\r\ny\r\n", "OK\r\nEND\r\nSTORED\r\n");
+	fixture_advance(f, 1);
+	expect_reply(f, "get a b\r\n", "VALUE b 0 1\r\ny\r\nEND\r\n");
+}
+
 int
 main(void)
 {
@@ -538,6 +550,7 @@ main(void)
 	    fixture_test(http_closes_silently),
 	    fixture_test(counters_count_as_memcached),
 	    fixture_test(shutdown_where_enabled_asks_the_host_and_closes),
+	    fixture_test(flush_in_the_first_pass_of_a_second_is_at_once),
 	};
 
 	memset(key_250, 'k', 250);
