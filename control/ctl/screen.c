@@ -16,7 +16,7 @@
 #include "control/ctl/human.h"
 #include "control/ctl/table.h"
 
-#define FIXED_ROWS 9u /* what stands there whatever there is to show */
+#define FIXED_ROWS 10u /* what stands there whatever there is to show */
 #define NODES_MAX  4u
 #define KEYS_MIN   5u
 #define BAR_CELLS  20u
@@ -219,7 +219,7 @@ screen_text(const json_t *metrics, unsigned columns, unsigned rows, bool color)
 	line(&screen, "", "%s", "");
 	memory(&screen, metrics, nodes_len);
 	line(&screen, "", "%s", "");
-	hot_keys(&screen, json_object_get(metrics, "hot_keys"), room - workers_len);
+	hot_keys(&screen, json_object_get(metrics, "hot_keys"), room > workers_len ? room - workers_len : 0);
 	fclose(screen.out);
 	return text;
 }

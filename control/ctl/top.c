@@ -15,7 +15,7 @@
 #include "control/ctl/screen.h"
 
 #define ROWS_DEFAULT 24u
-#define ROWS_MIN     12u
+#define ROWS_MIN     14u
 #define PERIOD_MS    1000
 
 #define ENTER "\033[?1049h\033[?25l" /* the other screen, no cursor */
