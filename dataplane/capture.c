@@ -175,7 +175,7 @@ capture_lost(const struct capture *capture)
 /* ---- the workers ------------------------------------------------------------------------------ */
 
 static void
-packet_add(struct capture *capture, const struct worker *worker, uint16_t port, bool out, struct rte_mbuf *m)
+packet_add(struct capture *capture, const struct worker *worker, unsigned port, bool out, struct rte_mbuf *m)
 {
 	struct capture_ring *ring = &capture->rings[worker->index];
 	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
@@ -196,14 +196,14 @@ packet_add(struct capture *capture, const struct worker *worker, uint16_t port, 
 	    (uint64_t)worker->shared->start_unix_s * 1000000000 + (uint64_t)worker->clock.now_us * 1000;
 	packet->len = bytes;
 	packet->wire_bytes = m->pkt_len;
-	packet->port = port;
+	packet->port = (uint8_t)port;
 	packet->out = out;
 	/* release: the packet; pairs with capture_read() */
 	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
 }
 
 void
-capture_packets(struct worker *worker, uint16_t port, bool out, struct rte_mbuf *const *pkts, unsigned n)
+capture_packets(struct worker *worker, unsigned port, bool out, struct rte_mbuf *const *pkts, unsigned n)
 {
 	/* acquire: pairs with capture_start() */
 	if (!atomic_load_explicit(&worker->shared->capturing, memory_order_acquire))

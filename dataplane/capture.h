@@ -38,6 +38,6 @@ uint64_t capture_lost(const struct capture *capture);
 
 /* A worker, while shared->capturing: packets that came, or are about to leave. */
 void capture_packets(
-    struct worker *worker, uint16_t port, bool out, struct rte_mbuf *const *pkts, unsigned n);
+    struct worker *worker, unsigned port, bool out, struct rte_mbuf *const *pkts, unsigned n);
 
 #endif

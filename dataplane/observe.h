@@ -105,7 +105,7 @@ struct observe_packet {
 	uint64_t unix_ns;    /* the clock of the pass: packets of one burst have the same */
 	uint32_t wire_bytes; /* of the packet */
 	uint16_t len;        /* of bytes[] */
-	uint8_t port;        /* its number */
+	uint8_t port;        /* in the order of the configuration */
 	bool out;            /* sent, not received */
 	uint8_t bytes[OBSERVE_PACKET_MAX];
 };

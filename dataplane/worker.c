@@ -36,7 +36,7 @@ tx_flush(struct worker *worker, struct worker_tx *tx)
 	uint16_t sent = 0;
 
 	if (unlikely(atomic_load_explicit(&worker->shared->capturing, memory_order_relaxed)))
-		capture_packets(worker, tx->port_id, true, tx->pkts, tx->len);
+		capture_packets(worker, (unsigned)(tx - worker->tx), true, tx->pkts, tx->len);
 	while (sent < tx->len) {
 		uint16_t n = rte_eth_tx_burst(tx->port_id, worker->queue, tx->pkts + sent, tx->len - sent);
 
@@ -151,7 +151,7 @@ receive(struct worker *worker)
 		total += n;
 		stage_begin(&worker->stages, STAGE_NETWORK);
 		if (unlikely(atomic_load_explicit(&worker->shared->capturing, memory_order_relaxed)))
-			capture_packets(worker, worker->tx[i].port_id, false, pkts, n);
+			capture_packets(worker, i, false, pkts, n);
 		net_input(worker->net, i, pkts, n);
 		stage_begin(&worker->stages, STAGE_POLL);
 	}
