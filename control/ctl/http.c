@@ -22,11 +22,11 @@
 #define OPENMETRICS_ASK "application/openmetrics-text"
 
 /* page.html, byte by byte, and a zero behind it. */
-extern const char http_page[], http_page_end[];
+extern const char http_page[];
 __asm__(".section .rodata\n"
-        ".global http_page, http_page_end\n"
+        ".global http_page\n"
         "http_page: .incbin \"control/ctl/page.html\"\n"
-        "http_page_end: .byte 0\n"
+        ".byte 0\n"
         ".previous\n");
 
 bool
@@ -107,7 +107,7 @@ http_answer(const char *path, const char *accept, const json_t *metrics, const j
 		*answer = (struct http_answer){.code = 200,
 		    .type = "text/html; charset=utf-8",
 		    .static_body = http_page,
-		    .bytes = (size_t)(http_page_end - http_page)};
+		    .bytes = strlen(http_page)};
 	else if (strcmp(path, "/metrics") == 0)
 		answer_metrics(answer, metrics, accept != NULL && strstr(accept, OPENMETRICS_ASK) != NULL);
 	else if (strcmp(path, "/status.json") == 0)
