@@ -346,6 +346,7 @@ def memcached_tool_shows_what_it_shows_of_memcached(target):
     assert re.search(rb"maxbytes\s+\d", must(MEMCACHED_TOOL, where, "settings"))
     assert must(MEMCACHED_TOOL, where, "sizes") is not None
     assert b"add tool 0 " in must(MEMCACHED_TOOL, where, "dump")
+    assert b"key=tool " in must(MEMCACHED_TOOL, where, "keys")
 
 
 if __name__ == "__main__":
