@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define NEVER        (-1)
 #define FAILURES_MAX 1000
@@ -86,6 +87,8 @@ __wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t off
 {
 	void *mapped = fails_now() ? MAP_FAILED : __real_mmap(at, bytes, protection, flags, fd, offset);
 
+	if (mapped == MAP_FAILED)
+		errno = ENOMEM;
 	mappings += mapped != MAP_FAILED;
 	return mapped;
 }
@@ -149,6 +152,37 @@ creation_failing_anywhere_says_so_and_leaks_nothing(void **state)
 	countdown = NEVER;
 	store_destroy(store);
 	assert_nothing_left();
+}
+
+static void
+start_failing_anywhere_loses_no_kept_item(void **state)
+{
+	(void)state;
+	struct store_config config = two_partitions();
+	char path[64], error[STORE_ERROR_MAX];
+	struct fix fix = {.now_s = FIX_NOW_S};
+	int at = 0;
+
+	snprintf(path, sizeof(path), "/dev/shm/wirecache-fails-%d", (int)getpid());
+	config.restart_path = path;
+	fix = fix_open_config(&config);
+	assert_int_equal(fix_set(&fix, "a", "1"), STORE_OK);
+	fix_close(&fix);
+	for (int rc = -1; rc != 0 && at < FAILURES_MAX; at++) {
+		countdown = at;
+		rc = store_create(&config, &fix.store, error);
+		countdown = NEVER;
+		if (rc != 0) {
+			assert_int_equal(rc, -ENOMEM);
+			assert_nothing_left();
+		}
+	}
+	assert_int_equal(failed, 6); /* the blocks, the state of the restart, a mapping for each partition */
+	fix.thread = store_thread_register(fix.store, -1);
+	assert_value(&fix, "a", "1");
+	fix_close(&fix);
+	assert_nothing_left();
+	assert_int_equal(store_restart_forget(path), 2);
 }
 
 static void
@@ -292,6 +326,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(creation_failing_anywhere_says_so_and_leaks_nothing),
+	    TEST(start_failing_anywhere_loses_no_kept_item),
 	    TEST(hugepages_refused_fall_back_to_normal_pages),
 	    TEST(thread_without_memory_is_refused_and_may_try_again),
 	    TEST(large_value_without_memory_leaves_the_old_one),
