@@ -1,5 +1,5 @@
 /*
- * keys hot, big and dump.
+ * keys hot, big and list.
  */
 #include "control/commands.h"
 
@@ -115,7 +115,7 @@ find_dump(struct commands *commands, struct commands_call *call)
 }
 
 json_t *
-commands_keys_dump(struct commands *commands, struct commands_call *call)
+commands_keys_list(struct commands *commands, struct commands_call *call)
 {
 	struct dataplane_info info;
 	struct dump dump = {0};

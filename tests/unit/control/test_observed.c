@@ -139,17 +139,17 @@ static void
 dump_longer_than_a_reply_goes_on_where_it_ended(void **state)
 {
 	unsigned seen = 0;
-	char words[64] = "\"keys\",\"dump\"";
+	char words[64] = "\"keys\",\"list\"";
 	fake.items = 4500;
 	for (unsigned round = 0; round < 3; round++) {
 		json_t *result = ask(words), *next = json_object_get(result, "next");
 		seen += (unsigned)json_array_size(json_object_get(result, "keys"));
 		assert_int_equal(json_is_null(next), round == 2);
-		snprintf(words, sizeof(words), "\"keys\",\"dump\",\"--from\",\"%d\"",
+		snprintf(words, sizeof(words), "\"keys\",\"list\",\"--from\",\"%d\"",
 		    (int)json_integer_value(next));
 	}
 	assert_int_equal(seen, 4500);
-	assert_null(ask("\"keys\",\"dump\",\"--from\",\"77\""));
+	assert_null(ask("\"keys\",\"list\",\"--from\",\"77\""));
 	assert_string_equal(json_string_value(json_object_get(reply, "error")),
 	    "--from: there is no dump \"77\" that goes on: begin a new one");
 }
