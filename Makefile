@@ -113,6 +113,8 @@ UNIT_LD_store := -lnuma
 UNIT_LD_net = $(DPDK_LIBS)
 UNIT_LD_serve = $(DPDK_LIBS) -lnuma -ljansson -lcrypt
 UNIT_LD_control := -linih -ljansson -lmicrohttpd
+UNIT_LIBS_load := $(LOAD_LIBS) $(DATAPLANE_LIBS)
+UNIT_LD_load = $(LOAD_LD)
 define UNIT_RULE
 $(B)/unit/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(UNIT_LIBS_$(1))
 	@mkdir -p $$(@D)
@@ -122,7 +124,7 @@ endef
 # This one makes the store's allocations fail.
 $(B)/unit/store/test_failures: UNIT_LD_store += $(addprefix -Wl$(comma)--wrap=,mmap munmap malloc calloc realloc aligned_alloc free)
 comma := ,
-UNIT_AREAS := store proto net serve control
+UNIT_AREAS := store proto net serve control load
 $(foreach a,$(UNIT_AREAS),$(eval $(call UNIT_RULE,$(a))))
 UNIT_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/*/test_*.c))
 

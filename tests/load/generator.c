@@ -212,8 +212,10 @@ run_point(struct generator *g)
 		    g->plan.rate, g->clock.tsc_hz);
 	wait_for_start(g);
 	last_tsc = g->now_tsc;
-	for (uint32_t pass = 0; g->now_tsc < g->plan.end_tsc; pass++) {
+	for (uint32_t pass = 0;; pass++) {
 		g->now_tsc = load_now_tsc();
+		if (g->now_tsc >= g->plan.end_tsc)
+			break;
 		if (generator_measured(g, g->now_tsc)) {
 			g->counts.measured_tsc += g->now_tsc - last_tsc;
 			g->counts.busy_tsc += worked ? g->now_tsc - last_tsc : 0;

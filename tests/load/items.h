@@ -53,7 +53,7 @@ item_hash(uint32_t key)
 static inline uint64_t
 item_digits(uint32_t number)
 {
-	uint64_t nibbles = _pdep_u64(number, 0x0f0f0f0f0f0f0f0full);
+	uint64_t nibbles = __builtin_bswap64(_pdep_u64(number, 0x0f0f0f0f0f0f0f0full));
 	uint64_t letters = ((nibbles + 0x0606060606060606ull) >> 4) & 0x0101010101010101ull;
 
 	return nibbles + 0x3030303030303030ull + letters * 39;
