@@ -288,6 +288,12 @@ bench-cost: ## instructions a request, by callgrind, into docs/PERFORMANCE.md's 
 	@$(SUBMAKE) $(B)/bench/serve_cost
 	@scripts/bench-cost --build $(B) --docs docs/PERFORMANCE.md
 
+.PHONY: bench-wireload
+bench-wireload: ## wireload against memaslap on the same memcached; writes docs/WIRELOAD.md's table
+	@scripts/deps build test bench
+	@$(SUBMAKE) $(B)/wireload
+	@scripts/bench-wireload --build $(B) --docs docs/WIRELOAD.md
+
 bench: ## measure against peers on a memif link, and write docs/PERFORMANCE.md's table
 	$(need_root)
 	@scripts/deps build run bench
