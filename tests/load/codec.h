@@ -32,7 +32,7 @@ struct codec_request {
 /* What a finished reply said. */
 enum reply_outcome {
 	REPLY_MORE,   /* not finished */
-	REPLY_DONE,   /* all is well: stored, deleted, touched, or a get's end */
+	REPLY_DONE,   /* all is well: stored, deleted, touched, or the get command's end */
 	REPLY_NOT,    /* not stored, not found */
 	REPLY_ERROR,  /* the server refused: out of memory, too large, busy */
 	REPLY_BROKEN, /* not this protocol: the stream is lost */

@@ -46,7 +46,7 @@ meta_write(const struct items *items, const struct codec_request *request, uint8
 	return (uint32_t)(at - out);
 }
 
-/* One of a get's answers is complete; was it the last? */
+/* One of the get command's answers is complete; was it the last? */
 static void
 step(struct reply_reader *reader, const struct reply_to *to, struct reply *reply)
 {

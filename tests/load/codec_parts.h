@@ -77,7 +77,7 @@ codec_bytes(struct reply_reader *reader, struct piece *piece, uint32_t wanted, s
 	return codec_carry_bytes(reader, piece, wanted, reply);
 }
 
-/* The value of the get's key at `index` begins: that many bytes, followed by `trailer` ones. */
+/* The value of the get command's key at `index` begins: that many bytes, followed by `trailer` ones. */
 static inline void
 codec_value_begin(
     struct reply_reader *reader, const struct reply_to *to, uint32_t index, uint32_t bytes, uint32_t trailer)

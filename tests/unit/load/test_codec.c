@@ -178,7 +178,7 @@ request_fits_the_room_that_is_promised(void **state)
 
 /* ---- replies ---- */
 
-/* A get's answer to one key as each protocol has it. */
+/* The answer to one key as each protocol has it. */
 static uint8_t *
 put_hit(const struct codec *codec, uint8_t *out, uint32_t number, uint32_t version, uint32_t keys_len)
 {
