@@ -261,13 +261,13 @@ $(B)/bench/memcached_clock.so: tests/bench/preload/memcached_clock.c
 TRACES ?=
 MB ?= 64 128
 bench-hit: ## miss ratios of traces, beside memcached and simulators, into docs/STORE.md; TRACES="a.csv.zst" MB="64 128" ROWS=n
-	@scripts/deps build bench
+	@scripts/deps build test bench
 	@$(SUBMAKE) $(B)/bench/hit_replay $(B)/bench/memcached_clock.so
 	@scripts/bench-hit --build $(B) --docs docs/STORE.md --mb "$(MB)" $(if $(ROWS),--rows $(ROWS)) $(TRACES)
 
 .PHONY: bench-memory
 bench-memory: ## items kept in so much memory, beside memcached, into docs/STORE.md
-	@scripts/deps build bench
+	@scripts/deps build test bench
 	@$(SUBMAKE) $(B)/bench/hit_replay $(B)/bench/memcached_clock.so
 	@scripts/bench-memory --build $(B) --docs docs/STORE.md
 
