@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control/plan.h"
 #include "control/value.h"
 
 static struct config_origin *
@@ -158,6 +159,24 @@ main_file(const struct config_sources *sources)
 	return sources->request.file != NULL ? sources->request.file : CONFIG_FILE_DEFAULT;
 }
 
+static void
+plan(struct config *config, const struct config_sources *sources)
+{
+	static struct host host; /* large; control thread only */
+	const char *root = sources->request.root;
+	cpu_set_t allowed;
+	host_scan(&host, root != NULL ? root : "");
+	bool limited = root == NULL && sched_getaffinity(0, sizeof(allowed), &allowed) == 0;
+	/* The control thread was moved to its own core when the daemon started: the first look counts. */
+	static cpu_set_t at_start;
+	static bool known;
+	if (limited && !known) {
+		at_start = allowed;
+		known = true;
+	}
+	plan_config(config, &host, limited ? &at_start : NULL);
+}
+
 /* What is read behind the file. */
 static void
 load_rest(struct config *config, const struct config_sources *sources)
@@ -165,6 +184,8 @@ load_rest(struct config *config, const struct config_sources *sources)
 	config_parse_directory(config, main_file(sources));
 	config_parse_environment(config, sources->environment);
 	config_parse_arguments(config, sources->argc, sources->argv);
+	if (sources->plan)
+		plan(config, sources);
 	config_check(config);
 }
 

@@ -19,15 +19,18 @@
 #include "control/options.h"
 #include "dataplane/dataplane.h"
 
-#define CONFIG_ERRORS_MAX   32u /* further ones are counted only */
-#define CONFIG_MESSAGE_MAX  512u
-#define CONFIG_PLACE_MAX    160u
-#define CONFIG_FILE_MAX     65536u /* bytes of a configuration file */
-#define CONFIG_LINE_MAX     1021u  /* bytes of a line in it */
-#define CONFIG_FILE_DEFAULT "/etc/wirecache/wirecached.conf"
+#define CONFIG_ERRORS_MAX    32u /* further ones are counted only */
+#define CONFIG_MESSAGE_MAX   512u
+#define CONFIG_PLACE_MAX     160u
+#define CONFIG_FILE_MAX      65536u /* bytes of a configuration file */
+#define CONFIG_LINE_MAX      1021u  /* bytes of a line in it */
+#define CONFIG_PLAN_MAX      24u
+#define CONFIG_PLAN_LINE_MAX 200u
+#define CONFIG_FILE_DEFAULT  "/etc/wirecache/wirecached.conf"
 
 enum config_source {
 	CONFIG_DEFAULT,
+	CONFIG_PLAN, /* from the hardware: plan.h */
 	CONFIG_FILE,
 	CONFIG_ENVIRONMENT,
 	CONFIG_FLAG,
@@ -46,6 +49,9 @@ struct config {
 	char control_socket[108]; /* as long as sun_path */
 	size_t
 	    memory_reserved_bytes; /* of the running one: the cache may grow back to this; 0: to what is set */
+	unsigned plan_len;         /* what was planned, a line each */
+	char plan[CONFIG_PLAN_MAX][CONFIG_PLAN_LINE_MAX];
+	bool plan_took_card;
 	struct config_origin origins[OPTIONS_MAX];
 	struct config_origin port_origins[DATAPLANE_PORTS_MAX][PORT_OPTIONS_MAX];
 	struct config_origin port_declared[DATAPLANE_PORTS_MAX]; /* where the port was first named */
@@ -96,12 +102,14 @@ void config_parse_directory(struct config *config, const char *path);
 /* Variables WIRECACHE_SECTION_NAME and WIRECACHE_PORT_NAME_OPTION; others are left alone. config_env.c */
 void config_parse_environment(struct config *config, char *const environment[]);
 
-enum config_action { CONFIG_RUN, CONFIG_CHECK_ONLY, CONFIG_HELP, CONFIG_VERSION };
+enum config_action { CONFIG_RUN, CONFIG_CHECK_ONLY, CONFIG_DOCTOR, CONFIG_HELP, CONFIG_VERSION };
 
 /* What the command line asks for besides options. */
 struct config_request {
 	enum config_action action;
 	const char *file; /* of -c, or NULL */
+	const char *root; /* of --root: another place for /proc and /sys; NULL: this machine's */
+	bool quick;       /* of --quick: the doctor looks only at what keeps it from starting */
 };
 
 /* First pass: finds the file and the action; options are looked at by the second. config_args.c */
@@ -119,6 +127,7 @@ struct config_sources {
 	int argc;
 	char *const *argv;
 	char *const *environment;
+	bool plan; /* what is left open from the hardware */
 };
 
 /* All sources in order, then config_check(). config.c */
@@ -145,5 +154,9 @@ void config_apply_live(struct config *running, const struct config *other);
 /* --help, and docs/options.md as Markdown; from the table. config_help.c */
 void config_help(const char *program);
 void config_document(void);
+
+/* wirecache.conf(5) and wirecached(8). manual.c */
+void config_manual_file(void);
+void config_manual_daemon(void);
 
 #endif

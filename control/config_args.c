@@ -220,6 +220,12 @@ scan_own_flag(struct config_request *request, int left, char *const argv[])
 		return request->action = CONFIG_VERSION, 1;
 	if (strcmp(word, "--check-config") == 0)
 		return request->action = CONFIG_CHECK_ONLY, 1;
+	if (strcmp(word, "--doctor") == 0)
+		return request->action = CONFIG_DOCTOR, 1;
+	if (strcmp(word, "--quick") == 0)
+		return request->quick = true, 1;
+	if (strncmp(word, "--root=", 7) == 0)
+		return request->root = word + 7, 1;
 	if (strncmp(word, "--config=", 9) == 0)
 		return request->file = word + 9, 1;
 	if (left > 1 && (strcmp(word, "--config") == 0 || (strcmp(word, "-c") == 0 && !all_digits(argv[1]))))
@@ -234,7 +240,7 @@ config_scan_arguments(int argc, char *const argv[])
 	for (int at = 1; at < argc;) {
 		enum config_action before = request.action;
 		int taken = scan_own_flag(&request, argc - at, argv + at);
-		if (before > CONFIG_CHECK_ONLY)
+		if (before > CONFIG_DOCTOR)
 			request.action = before; /* the first of --help and --version wins */
 		at += taken > 0 ? taken : 1;
 	}

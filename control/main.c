@@ -12,16 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "control/commands.h"
 #include "control/config.h"
+#include "control/doctor.h"
 #include "control/log.h"
 #include "control/notify.h"
 #include "control/server.h"
 #include "control/summary.h"
 #include "control/version.h"
+#include "control/wire.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/observe.h"
 
@@ -189,12 +193,43 @@ run(struct daemon *daemon)
 	}
 }
 
+/* Does a daemon answer on the configured socket? */
+static bool
+daemon_runs(const struct config *config)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	memcpy(address.sun_path, config->control_socket, sizeof(address.sun_path));
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool runs = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	if (fd >= 0)
+		close(fd);
+	return runs;
+}
+
+/* A reply as on the socket, for wirectl, which shows it: whether the daemon runs or not, it is looked at from here. */
+static void
+print_doctor(const struct daemon *daemon)
+{
+	const struct config_request *request = &daemon->sources.request;
+	unsigned failing;
+	json_t *rows = doctor_run(
+	    &daemon->config, request->root, daemon_runs(&daemon->config), request->quick, &failing);
+	size_t bytes;
+	char *line = wire_encode(wire_reply_ok(rows, failing > 0 ? WIRE_UNHEALTHY : WIRE_OK), &bytes);
+	if (line != NULL)
+		fwrite(line, 1, bytes, stdout);
+	free(line);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct daemon *daemon = &self;
-	daemon->sources = (struct config_sources){
-	    .request = config_scan_arguments(argc, argv), .argc = argc, .argv = argv, .environment = environ};
+	daemon->sources = (struct config_sources){.request = config_scan_arguments(argc, argv),
+	    .argc = argc,
+	    .argv = argv,
+	    .environment = environ,
+	    .plan = true};
 	enum config_action action = daemon->sources.request.action;
 	if (action == CONFIG_HELP) {
 		config_help(argv[0]);
@@ -205,7 +240,12 @@ main(int argc, char **argv)
 		return EXIT_STOPPED;
 	}
 	config_load(&daemon->config, &daemon->sources);
+	if (action == CONFIG_DOCTOR) {
+		print_doctor(daemon);
+		return EXIT_STOPPED;
+	}
 	if (daemon->config.errors > 0) {
+		summary_print_plan(stdout, &daemon->config);
 		print_errors(&daemon->config);
 		return EXIT_CONFIG;
 	}

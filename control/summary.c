@@ -57,6 +57,16 @@ print_serving(FILE *out, const struct dataplane_config *config)
 }
 
 void
+summary_print_plan(FILE *out, const struct config *config)
+{
+	for (unsigned i = 0; i < config->plan_len; i++) {
+		print_label(out, "plan");
+		fprintf(out, "%s\n", config->plan[i]);
+	}
+	fflush(out);
+}
+
+void
 summary_print(FILE *out, const struct config *config, struct dataplane *dataplane)
 {
 	struct dataplane_info info;
@@ -66,6 +76,7 @@ summary_print(FILE *out, const struct config *config, struct dataplane *dataplan
 	dataplane_store_info(dataplane, &store);
 	value_format(option_find("memory", "limit"), config, limit, sizeof(limit));
 	fprintf(out, "wirecached %s on %s\n", wirecache_version, info.dpdk_version);
+	summary_print_plan(out, config);
 	for (unsigned i = 0; i < info.ports; i++)
 		print_port(out, config, dataplane, i);
 	print_workers(out, dataplane, &info);

@@ -7,6 +7,9 @@
 
 #include "control/config.h"
 
+/* The lines of the plan, if anything was planned: also what stood in its way when the daemon cannot start. */
+void summary_print_plan(FILE *out, const struct config *config);
+
 void summary_print(FILE *out, const struct config *config, struct dataplane *dataplane);
 
 #endif

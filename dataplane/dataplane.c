@@ -75,7 +75,8 @@ pools_create(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 static int
 ports_find(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 {
-	bool ours = dataplane->config.workers == 0 && dataplane->config.worker_cpus_len == 0;
+	bool ours = dataplane->config.workers == 0 &&
+	            (dataplane->config.worker_cpus_len == 0 || dataplane->config.worker_cpus_planned);
 
 	for (unsigned i = 0; i < dataplane->config.ports_len; i++) {
 		struct port *port = &dataplane->ports[i];

@@ -73,6 +73,7 @@ struct dataplane_config {
 	unsigned workers;                        /* 0: as many as fit the cpus and every port's queues */
 	int worker_cpus[DATAPLANE_WORKERS_MAX];  /* cpu of each worker; may repeat */
 	unsigned worker_cpus_len;                /* 0: chosen, away from control_cpu where there are enough */
+	bool worker_cpus_planned;                /* not the operator's wish: fewer may be used */
 	int control_cpu;                         /* -1: chosen */
 	int worker_nodes[DATAPLANE_WORKERS_MAX]; /* NUMA node of each worker */
 	unsigned worker_nodes_len;               /* 0: that of its cpu */

@@ -48,6 +48,13 @@ catalog_find(const char *const words[], unsigned words_len)
 	return NULL;
 }
 
+void
+catalog_each(void (*visit)(void *ctx, const struct catalog_command *command), void *ctx)
+{
+	for (size_t i = 0; i < COMMANDS_LEN; i++)
+		visit(ctx, &commands[i]);
+}
+
 bool
 catalog_noun_exists(const char *noun)
 {

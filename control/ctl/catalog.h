@@ -32,6 +32,12 @@ void catalog_usage(FILE *out, const struct catalog_command *command);
 /* noun NULL: all of it, flags and exit codes too. False: no such noun. */
 bool catalog_help(FILE *out, const char *noun);
 
+/* Every command, in the table's order. */
+void catalog_each(void (*visit)(void *ctx, const struct catalog_command *command), void *ctx);
+
+/* wirectl(8). manual.c */
+void catalog_manual(FILE *out);
+
 /* A bash script that completes flags, nouns, verbs and words. */
 void catalog_completion_bash(FILE *out);
 

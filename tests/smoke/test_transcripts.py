@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+"""The transcripts in docs/CONTROL.md are what wirectl says: each console block is played again and compared.
+
+usage: tests/smoke/test_transcripts.py [--write]      --write puts what was said now into the document
+
+Figures differ from run to run, so numbers, the versions and the test's own paths are left out of the comparison; words,
+their order and the exit codes are not.
+"""
+import os
+import re
+import shlex
+import sys
+
+import appliance
+from appliance import BUILD, Appliance, ROOT, run, store, test
+
+DOCUMENT = os.path.join(ROOT, "docs", "CONTROL.md")
+BLOCK = re.compile(r"(```console\n)(.*?)(```\n)", re.S)
+PROMPT = "$ wirectl "
+FILES = {"new.conf": {"tcp": {"connections_max": "1000", "rto_min": "50ms"}, "acl": {"allow": "10.77.0.0/24"}},
+         "bad.conf": {"memory": {"limt": "1g"}}}
+
+
+def play(target, command):
+    """What a wirectl command line says, with its exit code if it is not 0; without what is only this machine's."""
+    done = run(f"{BUILD}/wirectl", "-s", target.socket_path, *shlex.split(command), cwd=target.directory)
+    said = done.stdout.decode().replace(target.directory + "/", "").replace(target.file_prefix, "wirecache")
+    return said + (f"[exit {done.returncode}]\n" if done.returncode != 0 else "")
+
+
+def replayed(target, block):
+    commands = [line[len(PROMPT):] for line in block.splitlines() if line.startswith(PROMPT)]
+    return "".join(f"{PROMPT}{command}\n{play(target, command)}" for command in commands)
+
+
+def shape(text):
+    """The text with its figures left out."""
+    text = re.sub(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", "MAC", text)
+    text = re.sub(r"\d+\.\d+\.\d+(-g[0-9a-f]+)?(-dirty)?", "VERSION", text)
+    text = re.sub(r"-?\d+(\.\d+)?( ?(B|KiB|MiB|GiB|k|M|us|ms|ns|s|min|h|min \d+ s|h \d+ min)\b)?", "N", text)
+    return re.sub(r"(N )+(N)?", "N ", re.sub(r"[ \t]+", " ", text)).replace(" \n", "\n")
+
+
+def document():
+    with open(DOCUMENT, encoding="utf-8") as text:
+        return text.read()
+
+
+def prepared(target):
+    for name, sections in FILES.items():
+        other = Appliance({**target.options})
+        other.directory, other.socket_path, other.file_prefix = target.directory, target.socket_path, target.file_prefix
+        other.options = {**target.options, **sections}
+        with open(os.path.join(target.directory, name), "w", encoding="ascii") as config:
+            config.write(other.config_text())
+    with target.connect() as stream:
+        for number in range(10):
+            store(stream, b"key-%d" % number, b"x" * 100)
+    return target
+
+
+@test(appliance_only=True)
+def transcripts_are_what_wirectl_says(target):
+    prepared(target)
+    blocks = BLOCK.findall(document())
+    assert len(blocks) >= 5, f"only {len(blocks)} transcripts"
+    for _, block, _ in blocks:
+        now = replayed(target, block)
+        assert shape(now) == shape(block), f"the document says\n{block}\nand wirectl\n{now}"
+
+
+@test(appliance_only=True)
+def manual_pages_have_no_mistakes(_target):
+    for page in ("wirecached.8", "wirectl.8", "wirecache.conf.5"):
+        done = run("groff", "-man", "-Tutf8", "-ww", "-z", os.path.join(ROOT, "docs", "man", page))
+        assert done.returncode == 0 and not done.stdout.strip(), done.stdout.decode()
+
+
+@test(appliance_only=True)
+def write_is_asked_for_by_name(target):
+    if "--write" not in sys.argv:
+        raise appliance.Skip("--write was not given")
+    text = BLOCK.sub(lambda found: found.group(1) + replayed(target, found.group(2)) + found.group(3), document())
+    with open(DOCUMENT, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+if __name__ == "__main__":
+    appliance.main()
