@@ -297,7 +297,9 @@ dataplane_configure(
 	if (rc == 0) {
 		atomic_store_explicit(&dataplane->verbosity, next.verbosity, memory_order_relaxed);
 		observe_configure(dataplane, next.sample_every, next.slow_us);
+		rte_spinlock_lock(&dataplane->config_lock);
 		dataplane->config = next;
+		rte_spinlock_unlock(&dataplane->config_lock);
 		return 0;
 	}
 	if (before->store.memory_bytes != next.store.memory_bytes)

@@ -170,12 +170,19 @@ void
 dataplane_info(struct dataplane *dataplane, struct dataplane_info *info)
 {
 	static const char *const idle_names[] = {"adaptive", "spin", "sleep"};
-	/* The newest: callers are workers in a pass, and the control thread, which publishes them. */
-	const struct dataplane_config *config =
-	    atomic_load_explicit(&dataplane->shared.config, memory_order_acquire);
+	struct dataplane_config *config = &dataplane->config;
+	enum dataplane_idle idle;
+	unsigned connections_max;
+	bool draining;
 	struct figures_counters sum;
 
 	figures_sum(&dataplane->whole, &sum);
+	/* Callers are of any thread, DPDK's telemetry among them: no snapshot is theirs to hold. */
+	rte_spinlock_lock(&dataplane->config_lock);
+	idle = config->idle;
+	connections_max = config->connections_max;
+	draining = config->draining;
+	rte_spinlock_unlock(&dataplane->config_lock);
 	*info = (struct dataplane_info){
 	    .workers = dataplane->workers_len,
 	    .ports = dataplane->ports_len,
@@ -183,9 +190,9 @@ dataplane_info(struct dataplane *dataplane, struct dataplane_info *info)
 	    .uptime_s = (uint32_t)((rte_rdtsc() - dataplane->shared.start_tsc) / dataplane->shared.tsc_hz),
 	    .tsc_hz = dataplane->shared.tsc_hz,
 	    .eal_hugepages = dataplane->eal_hugepages,
-	    .idle = idle_names[config->idle],
-	    .draining = config->draining,
-	    .connections_max = config->connections_max,
+	    .idle = idle_names[idle],
+	    .draining = draining,
+	    .connections_max = connections_max,
 	    .per_node = dataplane->topology.per_node,
 	    .curr_connections = atomic_load_explicit(&dataplane->shared.connections, memory_order_relaxed),
 	    .total_connections = sum.worker.connections_accepted,

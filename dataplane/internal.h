@@ -41,6 +41,7 @@ struct settings {
 
 struct dataplane {
 	struct dataplane_config config; /* the control thread's; the same as the newest of settings */
+	rte_spinlock_t config_lock;     /* for other threads that read it, and when it changes */
 	struct settings *settings;
 	unsigned settings_old; /* behind the newest */
 	atomic_uint verbosity; /* as clients may set it */
