@@ -111,7 +111,7 @@ apply_confirm_left_s(const struct apply *apply)
 	if (apply->confirm_by_ms == 0)
 		return 0;
 	uint64_t left_ms = apply->confirm_by_ms > apply->now_ms ? apply->confirm_by_ms - apply->now_ms : 0;
-	return (unsigned)(left_ms / 1000) + 1;
+	return left_ms > 0 ? (unsigned)((left_ms + 999) / 1000) : 1;
 }
 
 void

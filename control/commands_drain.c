@@ -21,7 +21,7 @@ drain_json(const struct commands *commands)
 	    result, "since_s", json_integer((json_int_t)((drain->now_ms - drain->since_ms) / 1000)));
 	json_object_set_new(result, "ends_within_s",
 	    drain->has_deadline && drain->deadline_ms > drain->now_ms
-	        ? json_integer((json_int_t)((drain->deadline_ms - drain->now_ms) / 1000) + 1)
+	        ? json_integer((json_int_t)((drain->deadline_ms - drain->now_ms + 999) / 1000))
 	    : drain->has_deadline ? json_integer(0)
 	                          : json_null());
 	return result;

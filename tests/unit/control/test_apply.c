@@ -148,7 +148,7 @@ static void
 unconfirmed_change_is_rolled_back(void **state)
 {
 	assert_non_null(ask(APPLY ",\"--confirm-within\",\"30\"", PORT "[tcp]\nconnections_max = 500\n"));
-	assert_int_equal(number("confirm_within_s"), 31);
+	assert_int_equal(number("confirm_within_s"), 30);
 	pass_s(29);
 	assert_int_equal(config.dataplane.connections_max, 500);
 	pass_s(1);
@@ -274,7 +274,7 @@ drain_ends_when_nobody_is_left(void **state)
 	ask("\"drain\",\"status\"", NULL);
 	assert_int_equal(number("connections"), 7);
 	assert_int_equal(number("since_s"), 5);
-	assert_int_equal(number("ends_within_s"), 26);
+	assert_int_equal(number("ends_within_s"), 25);
 	fake.info.curr_connections = 0;
 	pass_s(1);
 	assert_true(commands.drain.done);
