@@ -19,8 +19,6 @@
 #define PRESSURE_ROOM_BYTES 32768u
 #define BLOCKED_RETRY_US    1000u
 #define BUFFER_BYTES_MAX    (1u << 30)
-#define MTU_FLOOR_V4        552u /* RFC 1191 and common practice */
-#define MTU_FLOOR_V6        1280u
 
 void
 tcp_config_default(struct tcp_config *config)
@@ -212,13 +210,9 @@ tcp_icmp_error(struct tcp_stack *tcp, const struct net_icmp_error *error)
 		tcp->counters->drop_tcp_icmp++;
 		return true;
 	}
-	bool v4 = net_addr_is_v4(&c->flow.remote);
-	uint32_t floor = v4 ? MTU_FLOOR_V4 : MTU_FLOOR_V6;
-	uint32_t headers =
-	    sizeof(struct rte_tcp_hdr) + (v4 ? 20u : 40u) + (c->flags & TCP_F_TS ? TCP_OPT_TS_BYTES : 0);
-	uint32_t mss = RTE_MAX((uint32_t)error->mtu, floor) - headers;
+	uint16_t mss = tcp_conn_mss_within(c, error->mtu);
 	if (mss < c->mss) {
-		c->mss = (uint16_t)mss;
+		c->mss = mss;
 		tcp->counters->tcp_pmtu_changes++;
 		tcp_recover_resegment(c);
 	}

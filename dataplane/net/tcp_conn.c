@@ -12,6 +12,8 @@
 #include "dataplane/net/tcp_stack.h"
 
 #define PRESSURE_RESET_PERCENT 90u
+#define MTU_FLOOR_V4           552u /* RFC 1191 and common practice */
+#define MTU_FLOOR_V6           1280u
 
 struct tcp_conn *
 tcp_conn_new(struct tcp_stack *tcp, const struct net_flow *flow, uint32_t hash)
@@ -41,6 +43,16 @@ tcp_mss_for(struct tcp_stack *tcp, const struct net_flow *flow)
 	if (tcp->config.mss_max)
 		mss = RTE_MIN(mss, (uint32_t)tcp->config.mss_max);
 	return (uint16_t)mss;
+}
+
+uint16_t
+tcp_conn_mss_within(const struct tcp_conn *c, uint16_t mtu)
+{
+	bool v4 = net_addr_is_v4(&c->flow.remote);
+	uint32_t floor = v4 ? MTU_FLOOR_V4 : MTU_FLOOR_V6;
+	uint32_t headers =
+	    sizeof(struct rte_tcp_hdr) + (v4 ? 20u : 40u) + (c->flags & TCP_F_TS ? TCP_OPT_TS_BYTES : 0);
+	return (uint16_t)(RTE_MAX((uint32_t)mtu, floor) - headers);
 }
 
 void

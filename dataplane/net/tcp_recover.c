@@ -9,8 +9,9 @@
 #include "dataplane/net/tcp_sack.h"
 #include "dataplane/net/tcp_stack.h"
 
-#define DUP_THRESH 3u
-#define RECOVERING (TCP_F_RECOVERY | TCP_F_LOSS)
+#define DUP_THRESH        3u
+#define BLACKHOLE_BACKOFF 2u /* the third timeout in a row */
+#define RECOVERING        (TCP_F_RECOVERY | TCP_F_LOSS)
 
 /* ---- undo: nothing was lost ------------------------------------------------------------------- */
 
@@ -263,12 +264,11 @@ tcp_recover_late(struct tcp_conn *c)
 /* ---- everything again ------------------------------------------------------------------------- */
 
 /* The board if one may be had: not in the middle of a recovery that began without. */
-static struct tcp_board *
+static void
 board_for_loss(struct tcp_conn *c)
 {
 	if (!c->board && !(c->flags & RECOVERING))
 		(void)tcp_board_begin(c);
-	return c->board;
 }
 
 static void
@@ -286,17 +286,32 @@ enter_loss(struct tcp_conn *c)
 	tcp_touch(c);
 }
 
+/*
+ * Full segments that vanish again and again may be too large for a path whose routers are silent (RFC 2923 2.1): the
+ * smallest ones that every path carries are tried.
+ */
+static void
+suspect_blackhole(struct tcp_conn *c)
+{
+	uint16_t least = tcp_conn_mss_within(c, 0);
+	if (c->backoff != BLACKHOLE_BACKOFF || tcp_flight(c) < c->mss || c->mss <= least)
+		return;
+	c->mss = least;
+	c->tcp->counters->tcp_blackholes++;
+}
+
 void
 tcp_recover_timeout(struct tcp_conn *c)
 {
-	struct tcp_board *b = board_for_loss(c);
+	board_for_loss(c);
+	suspect_blackhole(c);
 	if (!(c->flags & RECOVERING))
 		remember(c);
 	/* Once an episode: a second timeout without progress, or in fast recovery, says nothing new. */
 	if (!(c->flags & RECOVERING) || (c->flags & TCP_F_LOSS && !c->backoff))
 		tcp_cc_lost(c, tcp_flight(c));
 	if (tcp_by_runs(c) && c->backoff)
-		tcp_board_lose_all(b, true);
+		tcp_board_lose_all(c->board, true);
 	else if (tcp_by_runs(c))
 		tcp_rack_timeout(c);
 	enter_loss(c);
@@ -309,7 +324,7 @@ tcp_recover_resegment(struct tcp_conn *c)
 {
 	if (!tcp_flight(c))
 		return;
-	(void)board_for_loss(c);
+	board_for_loss(c);
 	if (c->board)
 		c->board->undo_cwnd = 0;
 	if (tcp_by_runs(c))

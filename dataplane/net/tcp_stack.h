@@ -183,6 +183,8 @@ void tcp_conn_agree(struct tcp_conn *c, const struct tcp_syn_info *info);
 bool tcp_conn_established(struct tcp_conn *c);
 /* Largest payload towards this flow for a given MTU, options not counted. */
 uint16_t tcp_mss_for(struct tcp_stack *tcp, const struct net_flow *flow);
+/* Payload of a segment that fits this MTU, which counts as the floor (552, 1280) when smaller. */
+uint16_t tcp_conn_mss_within(const struct tcp_conn *c, uint16_t mtu);
 /* Both directions ended: becomes a TIME-WAIT entry, unless the application still has bytes to read. */
 void tcp_conn_time_wait(struct tcp_conn *c);
 void tcp_conn_check_limits(struct tcp_stack *tcp);
