@@ -28,6 +28,13 @@ multiplier(const struct tcp_conn *c)
 	return c->rack & MULT_MASK;
 }
 
+/* 0: unknown. */
+static uint32_t
+least_rtt_us(const struct tcp_conn *c)
+{
+	return c->min_rtt ? (uint32_t)c->min_rtt << TCP_MIN_RTT_SHIFT : c->srtt_us8 >> 3;
+}
+
 /* Sent more than once: is this surely about the copy that left last (RFC 8985 6.2, step 2)? */
 static bool
 last_copy_arrived(const struct tcp_conn *c, const struct tcp_seg *seg, uint32_t sent_us, uint32_t rtt_us)
@@ -37,7 +44,9 @@ last_copy_arrived(const struct tcp_conn *c, const struct tcp_seg *seg, uint32_t 
 		if (tcp_seq_lt(seg->tsecr + TS_GRAIN_MS, sent_ts))
 			return false;
 	}
-	return rtt_us >= (uint32_t)c->min_rtt << TCP_MIN_RTT_SHIFT;
+	/* Nothing measured yet, as when the first segments were lost already: nothing is concluded. */
+	uint32_t least_us = least_rtt_us(c);
+	return least_us && rtt_us >= least_us;
 }
 
 static bool
@@ -100,9 +109,7 @@ reordering_window(const struct tcp_conn *c)
 			return 0;
 		mult = 1;
 	}
-	uint32_t srtt_us = c->srtt_us8 >> 3;
-	uint32_t least_us = c->min_rtt ? (uint32_t)c->min_rtt << TCP_MIN_RTT_SHIFT : srtt_us;
-	return RTE_MIN(mult * least_us / 4, srtt_us);
+	return RTE_MIN(mult * least_rtt_us(c) / 4, c->srtt_us8 >> 3);
 }
 
 void

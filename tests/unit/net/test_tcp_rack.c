@@ -258,6 +258,31 @@ retransmission_lost_again_is_found_without_a_timeout(void **state)
 	drop_out();
 }
 
+/* No sample, no timestamps, and everything was sent twice: which copy arrived is not known, so time says nothing. */
+static void
+unmeasured_round_trip_declares_nothing_lost(void **state)
+{
+	establish_rtt(TCP_MINI_OPT_SACK);
+	rig.conn->srtt_us8 = rig.conn->min_rtt = 0;
+	send_bytes(6000);
+	assert_int_equal(drop_out(), 6);
+	pass_us(1100000);
+	check_payload(expect(ACK, 1, 1000, 1)); /* the first timeout, a second without a sample */
+	expect_nothing();
+	in(ACK, 1, 0, 1001, 60000);
+	assert_int_equal(drop_out(), 2);
+	rig.now_us += 10;
+	sack(2001, 3001, 1001); /* of the first copy */
+	drop_out();
+	uint64_t before = rig.counters.tcp_retransmits;
+	for (unsigned i = 0; i < 50; i++) {
+		rig.now_us += 100;
+		sack(2001, 3001, 1001);
+	}
+	assert_true(rig.counters.tcp_retransmits - before <= 3);
+	drop_out();
+}
+
 static void
 timeout_sends_again_only_what_is_old(void **state)
 {
@@ -443,6 +468,7 @@ main(void)
 	    TCP_TEST(reordering_once_seen_is_waited_for),
 	    TCP_TEST(hole_beyond_the_reordering_window_is_sent_again_by_its_timer),
 	    TCP_TEST(retransmission_lost_again_is_found_without_a_timeout),
+	    TCP_TEST(unmeasured_round_trip_declares_nothing_lost),
 	    TCP_TEST(timeout_sends_again_only_what_is_old),
 	    TCP_TEST(spurious_timeout_is_undone_by_timestamps),
 	    TCP_TEST(timeout_answered_for_its_copy_is_not_undone),
