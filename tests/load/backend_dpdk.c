@@ -282,6 +282,7 @@ dpdk_blocked(struct load_backend *backend, uint32_t conn)
 static void
 dpdk_flush(struct load_backend *backend)
 {
+	dpdk_udp_flush(backend);
 	link_flush(backend->link);
 	backend->tcp.flushes++;
 }

@@ -21,6 +21,12 @@ struct udp_template {
 	uint64_t udp_sum; /* pseudo-header and UDP header without length and source port */
 };
 
+/* A datagram whose payload is written and whose headers are not. */
+struct udp_pending {
+	struct rte_mbuf *m;
+	uint32_t conn;
+};
+
 struct udp_state {
 	struct udp_template *templates; /* one a source */
 	bool *up;                       /* connections */
@@ -28,6 +34,8 @@ struct udp_state {
 	uint32_t waiting_len;
 	uint64_t probed_us;
 	struct rte_mbuf *open; /* reserved, not yet committed */
+	unsigned pending_len;
+	struct udp_pending pending[LINK_BURST];
 	unsigned spare_len;
 	struct rte_mbuf *spare[LINK_BURST];
 	uint64_t no_mbuf;
@@ -78,6 +86,8 @@ void dpdk_udp_connect(struct load_backend *backend, uint32_t conn);
 void dpdk_udp_close_conn(struct load_backend *backend, uint32_t conn);
 void *dpdk_udp_reserve(struct load_backend *backend, uint32_t conn, uint32_t bytes);
 void dpdk_udp_commit(struct load_backend *backend, uint32_t conn, uint32_t bytes);
+/* Finishes what was committed and hands it to the link. */
+void dpdk_udp_flush(struct load_backend *backend);
 /* The next hop's MAC address, for what is sent past the stack. */
 void dpdk_udp_address(struct load_backend *backend, const struct rte_ether_addr *mac);
 /* An empty datagram, which the server drops: makes the stack ask for the next hop's MAC address. */

@@ -227,6 +227,8 @@ dpdk_tcp_reserve(struct load_backend *backend, uint32_t conn, uint32_t bytes)
 
 	if (unlikely(!slot->up || tcp_unsent_bytes(slot->conn) + bytes > tcp->send_max))
 		return NULL;
+	if (unlikely(backend->link->tx_len > LINK_TX_MAX / 4))
+		return NULL; /* the far end does not keep up: what would be queued now might be dropped */
 	if (slot->pushed_at == tcp->flushes)
 		pushed_flush(backend);
 	tcp->staged = bytes > RESERVE_IN_PLACE_MAX;

@@ -63,11 +63,10 @@ static bool
 match_key(struct reply_reader *reader, const struct reply_to *to, const uint8_t *text, const uint8_t *end,
     uint32_t *key_bytes, struct reply *reply)
 {
-	uint8_t key[ITEMS_KEY_ROOM];
-
 	for (uint32_t i = reader->position; i < to->keys_len; i++) {
-		uint32_t bytes = item_key(to->items, to->keys[i], key);
-		if ((uint64_t)(end - text) <= bytes || text[bytes] != ' ' || memcmp(text, key, bytes) != 0)
+		uint32_t bytes = item_key_bytes(to->items, to->keys[i]);
+		if ((uint64_t)(end - text) <= bytes || text[bytes] != ' ' ||
+		    !item_key_equals(to->keys[i], text, bytes))
 			continue;
 		reply->misses += i - reader->position;
 		reader->position = (uint16_t)(i + 1);

@@ -190,6 +190,9 @@ set_limits(struct generator *g)
 	if (pipeline == 0)
 		pipeline = g->plan.rate > 0 ? g->window : g->per_segment;
 	g->limit = pipeline < g->window ? pipeline : g->window;
+	g->per_connection = (uint32_t)g->options->per_connection;
+	for (uint32_t i = 0; i < g->conns_len; i++)
+		g->conns[i].first = g->conns[i].tail;
 }
 
 static void
@@ -226,7 +229,10 @@ run_point(struct generator *g)
 		worked = exchange(g) + sent > 0;
 		if (pass % RARELY == 0)
 			now_and_then(g);
+		if (g->per_connection > 0)
+			generator_dial(g);
 	}
+	g->per_connection = 0;
 	drain(g);
 	count_unsent(g);
 }

@@ -45,6 +45,7 @@ struct counts {
 	uint64_t sent;
 	uint64_t replies, keys; /* keys: asked for by gets among the replies */
 	uint64_t tx_bytes, rx_bytes;
+	uint64_t turned_over; /* connections closed after their requests */
 	/* Of every reply, also before and after. */
 	uint64_t hits, misses, not_done, errors, wrong, stale;
 	uint64_t unverified; /* values of datagrams that came in another order */
@@ -76,6 +77,7 @@ enum conn_state { CONN_DOWN, CONN_DIALLING, CONN_UP };
 struct conn {
 	uint32_t head, tail;
 	uint32_t waiting; /* of those between them */
+	uint32_t first;   /* tail when it came up, or when the order came */
 	uint8_t state;
 	bool queued;    /* in the queue of connections with room */
 	bool streaming; /* a large value is being written, see struct streaming */
@@ -140,6 +142,7 @@ struct generator {
 	uint32_t window; /* a power of two */
 	uint32_t limit;  /* most that a connection has outstanding in this plan */
 	uint32_t per_segment;
+	uint32_t per_connection; /* requests until it is closed; 0: it stays */
 	uint32_t outstanding;
 	uint32_t conns_up, dialling, dial_next;
 	uint32_t dial_failures; /* since the order */
@@ -205,6 +208,7 @@ generator_has_room(const struct generator *g, uint32_t conn)
 	const struct conn *c = &g->conns[conn];
 
 	return c->state == CONN_UP && !c->streaming && c->waiting + g->per_segment <= g->limit &&
+	       (g->per_connection == 0 || c->tail - c->first + g->per_segment <= g->per_connection) &&
 	       (g->workload->udp || c->tail - c->head + g->per_segment <= g->window);
 }
 
@@ -231,6 +235,8 @@ void generator_give_up_oldest(struct generator *g, uint32_t conn);
 
 /* Begins connections that are down. */
 void generator_dial(struct generator *g);
+/* Ends a connection that has had its requests; it is made anew. */
+void generator_turn_over(struct generator *g, uint32_t conn);
 /* Ends a connection whose stream cannot be understood. */
 void generator_break(struct generator *g, uint32_t conn);
 

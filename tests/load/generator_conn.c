@@ -13,6 +13,7 @@ went_up(struct generator *g, uint32_t conn)
 	if (c->state == CONN_DIALLING)
 		g->dialling--;
 	c->state = CONN_UP;
+	c->first = c->tail;
 	g->conns_up++;
 	g->progress_tsc = g->now_tsc;
 	generator_queue(g, conn);
@@ -47,6 +48,15 @@ generator_changed(void *ctx, uint32_t conn, enum load_conn_state state, int erro
 	else
 		g->dial_failures++;
 	g->connect_error = error;
+	went_down(g, conn);
+}
+
+void
+generator_turn_over(struct generator *g, uint32_t conn)
+{
+	if (generator_measured(g, g->now_tsc))
+		g->counts.turned_over++;
+	g->ops->close_conn(g->backend, conn);
 	went_down(g, conn);
 }
 

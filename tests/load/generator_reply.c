@@ -104,6 +104,8 @@ complete(
 	release(g, conn, flight);
 	if (generator_has_room(g, conn))
 		generator_queue(g, conn);
+	else if (g->per_connection > 0 && g->conns[conn].waiting == 0 && g->conns[conn].state == CONN_UP)
+		generator_turn_over(g, conn);
 }
 
 /* ---- matching ---- */
@@ -160,6 +162,8 @@ received_stream(struct generator *g, const struct load_piece *piece)
 			return;
 		}
 		complete(g, piece->conn, flight, &reply, piece->rx_tsc);
+		if (c->state != CONN_UP)
+			return; /* it was turned over: what follows is nobody's */
 	}
 }
 

@@ -381,10 +381,12 @@ generator_send_closed(struct generator *g)
 		uint32_t conn = unqueue(g);
 		if (!generator_has_room(g, conn))
 			continue;
+		uint32_t before = sent;
 		sent += send_segment(g, conn);
 		if (generator_has_room(g, conn))
 			generator_queue(g, conn);
-		g->now_tsc = load_now_tsc();
+		if (before / CLOCK_EVERY != sent / CLOCK_EVERY)
+			g->now_tsc = load_now_tsc();
 	}
 	return sent;
 }

@@ -23,7 +23,6 @@
 
 #define ITEMS_KEY_MIN     8u
 #define ITEMS_KEY_MAX     250u
-#define ITEMS_KEY_ROOM    (ITEMS_KEY_MAX + 22u) /* item_key() writes whole 16 bytes */
 #define ITEMS_BUSY        0x80000000u
 #define ITEMS_VALUE_MAX   (1u << 30)
 #define ITEMS_UNVERSIONED 1u /* the version of everything when nothing is ever changed */
@@ -70,6 +69,27 @@ item_key(const struct items *items, uint32_t key, uint8_t *out)
 	for (uint32_t at = 0; at < bytes; at += 16)
 		memcpy(out + at, words, sizeof(words));
 	return bytes;
+}
+
+/* Is this the key's text, item_key()'s result? Compared as words: what was just stored would not load at once. */
+static inline bool
+item_key_equals(uint32_t key, const uint8_t *text, uint32_t bytes)
+{
+	uint64_t words[2] = {item_digits(key), item_digits((uint32_t)(item_hash(key) >> 32))}, word;
+	uint32_t at = 0;
+
+	for (; at + sizeof(word) <= bytes; at += sizeof(word)) {
+		memcpy(&word, text + at, sizeof(word));
+		if (word != words[at / sizeof(word) % 2])
+			return false;
+	}
+	return at == bytes || memcmp(text + at, &words[at / sizeof(word) % 2], bytes - at) == 0;
+}
+
+static inline uint32_t
+item_key_bytes(const struct items *items, uint32_t key)
+{
+	return sizes_pick(&items->key_sizes, item_hash(key));
 }
 
 static inline uint32_t

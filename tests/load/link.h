@@ -24,7 +24,7 @@
 #define LINK_PORTS_USABLE 64000u /* of one source: from LINK_PORT_FIRST up */
 #define LINK_PORT_FIRST   1536u
 #define LINK_BURST        32u
-#define LINK_TX_MAX       256u /* packets that wait for the transmit queue; more are dropped and counted */
+#define LINK_TX_MAX       512u /* packets that wait for the transmit queue; more are dropped and counted */
 
 struct link_port {
 	struct dataplane dataplane; /* configuration and EAL only: no worker, no store */

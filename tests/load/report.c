@@ -30,6 +30,7 @@ static const struct {
     COUNTER(keys, NULL),
     COUNTER(tx_bytes, NULL),
     COUNTER(rx_bytes, NULL),
+    COUNTER(turned_over, "connections turned over"),
     COUNTER(hits, NULL),
     COUNTER(misses, NULL),
     COUNTER(lost, "lost"),
