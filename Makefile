@@ -226,7 +226,7 @@ test-differential: ## CASES=n commands of each grammar, SEED=s, to memcached and
 	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --verbose --timeout 7200 \
 		"$(DIFFERENTIAL_TEST) --cases $(CASES) --seed $(SEED)"
 
-$(B)/bench/udp_sender: $(B)/obj/tests/bench/udp_sender.o
+$(B)/bench/link_ceiling: $(B)/obj/tests/bench/link_ceiling.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS)
@@ -294,11 +294,13 @@ bench-wireload: ## wireload against memaslap on the same memcached; writes docs/
 	@$(SUBMAKE) $(B)/wireload
 	@scripts/bench-wireload --build $(B) --docs docs/WIRELOAD.md
 
-bench: ## measure against peers on a memif link, and write docs/PERFORMANCE.md's table
+# Only a whole run is worth writing down.
+ROUNDS ?= 3
+bench: ## measure beside peers and write docs/PERFORMANCE.md's table; ONLY=id,id for some cases, ROUNDS=n
 	$(need_root)
 	@scripts/deps build run bench
-	@$(SUBMAKE) all $(B)/bench/udp_sender
-	@scripts/bench --build $(B) --docs docs/PERFORMANCE.md
+	@$(SUBMAKE) all $(B)/bench/link_ceiling
+	@scripts/bench --build $(B) --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY),--docs docs/PERFORMANCE.md)
 
 # The browser is large, so this is not part of `make test`.
 .PHONY: test-page
@@ -310,7 +312,7 @@ test-page: ## the status page in headless Chromium, top in tmux, promtool on exp
 		tests/page/test_page.py tests/smoke/test_statistics.py
 
 .PHONY: stress-memif
-stress-memif: $(B)/wirecached $(B)/wirectl $(B)/bench/udp_sender ## memif peers that come and go under load
+stress-memif: $(B)/wirecached $(B)/wirectl $(B)/wireload ## memif peers that come and go under load
 	$(need_root)
 	SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --verbose tests/smoke/stress_memif.py
 

@@ -23,6 +23,7 @@
 
 #define ITEMS_KEY_MIN     8u
 #define ITEMS_KEY_MAX     250u
+#define ITEMS_KEY_ROOM    (ITEMS_KEY_MAX + 22u) /* item_key() writes whole 16 bytes */
 #define ITEMS_BUSY        0x80000000u
 #define ITEMS_VALUE_MAX   (1u << 30)
 #define ITEMS_UNVERSIONED 1u /* the version of everything when nothing is ever changed */

@@ -24,18 +24,19 @@ def free_hugepages():
 
 def memif_sender(path, prefix, zero_copy, seconds):
     """The peer: asks for values as fast as it can, over shared memory."""
-    memory = ["--single-file-segments"] if zero_copy else ["--no-huge"]
+    memory = "" if zero_copy else "--no-huge"
     device = f"net_memif0,role=client,socket-abstract=no,socket={path}" + (",zero-copy=yes" if zero_copy else "")
     return subprocess.Popen(
-        [f"{BUILD}/bench/udp_sender", *memory, "-m", "256", "--no-pci", "-l", "0", "--file-prefix", prefix, "--vdev",
-         device, "--log-level", "*:error", "--", "cache", "1000", "32", str(seconds)], stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=appliance.die_with_parent)
+        [f"{BUILD}/wireload", "--backend=dpdk", f"--eal=-l 0 --file-prefix={prefix} --vdev={device} {memory}",
+         "--server=10.77.1.2", "--address=10.77.1.1/24", "--transport=udp", "--connections=16", "--pipeline=64",
+         "--keys=1000", f"--duration={seconds}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, preexec_fn=appliance.die_with_parent)
 
 
 @test
 def memif_peer_that_leaves_under_load_is_survived(_target):
-    if not os.access(f"{BUILD}/bench/udp_sender", os.X_OK):
-        raise Skip("the sender is not built: make build/bench/udp_sender")
+    if not os.access(f"{BUILD}/wireload", os.X_OK):
+        raise Skip("the sender is not built: make build/wireload")
     path = f"/tmp/wirecache-memif-{os.getpid()}.sock"
     options = port_options(f"net_memif0,role=server,socket-abstract=no,socket={path}", ipv4="10.77.1.2/24", ipv6=None)
     zero_copy = free_hugepages() >= 256

@@ -1,0 +1,1 @@
+"""What scripts/bench is made of; its own text tells how the files belong together."""

@@ -1,0 +1,96 @@
+"""Rounds: in each, every far end that is needed comes up once, and its runs follow each other. So ours and the peers take
+turns, and a noisy machine hits both."""
+import contextlib
+import json
+
+from benchlib import cases, farends, generator, machine
+
+UNTIL_ENDED_S = 60
+
+
+class Ceiling:
+    """What link_ceiling found; the same figures as a run of wireload."""
+
+    def __init__(self, report):
+        self.rate, self.bytes_in, self.lost, self.valid = report["rate"], report["bytes_per_second"], report["lost"], True
+
+
+def ceiling(build, far, role, seconds):
+    status, out, errors = machine.run(
+        [f"{build}/bench/link_ceiling", "-l", machine.OUR_CPU, "--file-prefix", machine.name("ceiling"), "--no-pci",
+         "--single-file-segments", "--vdev", far.memif("client", ",zero-copy=yes"), "--log-level", "*:warning", "-m", 256,
+         "--", role, seconds], seconds + UNTIL_ENDED_S)
+    if status != 0:
+        machine.fail(f"link_ceiling {role}: {errors}")
+    return Ceiling(json.loads(out.splitlines()[-1]))
+
+
+class Bench:
+    """The far ends and runs of one benchmark."""
+
+    def __init__(self, build, chosen, plots):
+        self.build, self.chosen, self.plots = build, chosen, plots
+        self.dram_keys = farends.dram_keys(cases.ITEM_BYTES)
+        self.table = cases.runs(self.dram_keys)
+        self.names = cases.needed(chosen, self.table)
+        dram_mib = self.dram_keys * cases.ITEM_BYTES >> 20
+        self.fars = {
+            "full": farends.FullAppliance(build, dram_mib), "appliance": farends.Appliance(build),
+            "reflect": farends.Testpmd(build), "source": farends.TestpmdSource(build),
+            "memcached": farends.Memcached(build),
+        }
+        self.rounds = []
+
+    def used(self):
+        names = {self.table[name].far for name in self.names}
+        return [far for far in self.fars if far in names]
+
+    def hugepages_mib(self):
+        """Of what is up at the same time: one far end and the generator, and the full appliance through all of it."""
+        used = [self.fars[name] for name in self.used()]
+        kept = sum(far.hugepages_mib for far in used if far.keeps)
+        return kept + max((far.hugepages_mib for far in used if not far.keeps), default=0) + 2 * farends.PACKET_MIB
+
+    def fill(self):
+        """Once: what is kept through the rounds."""
+        if "full" not in self.used():
+            return
+        machine.say(f"filling {self.dram_keys} items, {self.dram_keys * cases.ITEM_BYTES >> 20} MiB")
+        far = self.fars["full"]
+        far.up()
+        generator.run(self.build, far.target(), {"keys": self.dram_keys, "connections": 16, "pipeline": 32,
+                                                 "preload": "only"}, 1)
+        far.down(last=False)
+
+    def run_one(self, name, figures):
+        run = self.table[name]
+        far = self.fars[run.far]
+        if isinstance(run.options, str):
+            return ceiling(self.build, far, run.options, run.seconds)
+        options = run.options(figures) if callable(run.options) else run.options
+        hgrm = self.plots / f"{name.replace('/', '-')}.hgrm"
+        return generator.run(self.build, far.target(), options, run.seconds, hgrm)
+
+    def round(self):
+        figures = {}
+        for far_name in ["appliance", "reflect", "source", "memcached", "full"]:
+            names = [name for name in self.names if self.table[name].far == far_name]
+            if not names:
+                continue
+            for name in names:
+                self.fars[far_name].up()
+                figures[name] = self.run_one(name, figures)
+                machine.say(f"  {name:28} {figures[name].rate:14,.0f} /s" + ("" if figures[name].valid else "  late"))
+                if self.fars[far_name].fragile:
+                    self.fars[far_name].down()
+            self.fars[far_name].down(last=False)
+        self.rounds.append(figures)
+
+    def measure(self, rounds):
+        with machine.hugepages(self.hugepages_mib()), contextlib.ExitStack() as stack:
+            for far in self.fars.values():
+                stack.callback(far.down)
+            self.fill()
+            for number in range(rounds):
+                machine.say(f"round {number + 1} of {rounds}")
+                self.round()
