@@ -74,14 +74,15 @@ def an_ipv6_server_is_reached_over_tcp(_target):
 
 
 @test
-def a_link_without_a_far_end_is_said(_target):
+def a_memif_that_nobody_serves_is_said(_target):
     done = subprocess.run(
         [f"{BUILD}/wireload", "--backend=dpdk", f"--eal=--no-huge --file-prefix=wireload-alone-{os.getpid()} "
          f"--vdev=net_memif0,role=client,socket-abstract=no,socket={memif_path()}-none", f"--address={OURS}",
          f"--server={SERVER}"], stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 1, done.returncode
-    assert b"is the far end running?" in done.stderr, done.stderr
+    assert b"wireload: port link: cannot start net_memif0" in done.stderr, done.stderr
 
 
 if __name__ == "__main__":
+    appliance.TESTS[:] = [case for case in appliance.TESTS if case.function.__module__ == "__main__"]
     appliance.main_standalone()
