@@ -111,7 +111,7 @@ peek_key(struct serve *serve, const uint8_t *bytes, uint32_t len, const uint8_t 
 	peeked->next = next;
 	peeked->len = len;
 	peeked->hash = store_hash(serve->store, bytes, len);
-	store_prefetch_bucket(serve->store, peeked->hash);
+	peeked->place = store_prefetch_bucket(serve->store, peeked->hash);
 }
 
 /*
@@ -180,7 +180,7 @@ serve_peeked(struct serve *serve)
 	peeks_begin(serve); /* a burst that showed nothing ends the last one's too */
 	serve->peeks_open = false;
 	for (uint32_t i = 0; i < serve->peeks_len; i++)
-		store_prefetch_item(serve->store, serve->peeks[i].hash);
+		store_prefetch_item(serve->store, serve->peeks[i].hash, serve->peeks[i].place);
 }
 
 /* ---- datagrams -------------------------------------------------------------------------------- */

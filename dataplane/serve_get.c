@@ -155,6 +155,7 @@ answer_keys(struct serve_call *call, struct multiget *get)
 {
 	struct serve *serve = call->serve;
 	struct store_key keys[SERVE_BATCH];
+	const void *places[SERVE_BATCH];
 	struct proto_token token;
 	unsigned len, i;
 
@@ -163,10 +164,10 @@ answer_keys(struct serve_call *call, struct multiget *get)
 
 		for (len = 0; len < SERVE_BATCH && proto_next_key(&at, get->end, &token); len++) {
 			keys[len] = serve_token_key(serve, &token);
-			store_prefetch_bucket(serve->store, keys[len].hash);
+			places[len] = store_prefetch_bucket(serve->store, keys[len].hash);
 		}
 		for (i = 0; len > 1 && i < len; i++)
-			store_prefetch_item(serve->store, keys[i].hash);
+			store_prefetch_item(serve->store, keys[i].hash, places[i]);
 		for (i = 0; i < len; i++) {
 			if (!serve_out_ready(call))
 				return SERVE_FULL;

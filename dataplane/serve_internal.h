@@ -46,6 +46,7 @@ struct serve_peeked_key {
 	const uint8_t *bytes;
 	const uint8_t *next; /* behind the line of a get with this key alone; NULL for any other request */
 	uint64_t hash;
+	const void *place; /* of its bucket */
 	uint32_t len;
 };
 

@@ -14,17 +14,20 @@ store_hash(const struct store *store, const void *key, size_t len)
 	return hash_bytes(&store->hash, key, len);
 }
 
-void
+const void *
 store_prefetch_bucket(const struct store *store, uint64_t hash)
 {
-	__builtin_prefetch(index_home(partition_of(store, hash), hash));
+	const struct bucket *home = index_home(partition_of(store, hash), hash);
+
+	__builtin_prefetch(home);
+	return home;
 }
 
 void
-store_prefetch_item(const struct store *store, uint64_t hash)
+store_prefetch_item(const struct store *store, uint64_t hash, const void *place)
 {
 	const struct partition *part = partition_of(store, hash);
-	const struct bucket *home = index_home(part, hash);
+	const struct bucket *home = place;
 
 	for (unsigned mask = bucket_match(home, hash_tag(part, hash)); mask; mask &= mask - 1) {
 		uint64_t word = slot_load(&home->slot[__builtin_ctz(mask)]);
@@ -33,36 +36,6 @@ store_prefetch_item(const struct store *store, uint64_t hash)
 		for (uint32_t i = 0; i <= lines; i++)
 			__builtin_prefetch(item + i * STORE_LINE_BYTES);
 	}
-}
-
-void
-read_view(const struct store_thread *thread, const struct partition *part, const struct item *item,
-    uint64_t meta, struct store_view *view)
-{
-	const struct store *store = thread->store;
-	uint16_t accessed = atomic_load_explicit(&item->access, memory_order_relaxed);
-
-	view->value = meta & ITEM_CHUNKED ? NULL : item_value(item, meta);
-	view->value_bytes = item_value_bytes(item, meta);
-	view->client_flags = item_client_flags(item, meta);
-	view->cas = item_visible_cas(store, item, meta);
-	view->expires_s = expires_of(store, item);
-	view->last_access_s = thread->now_s - (uint16_t)(thread->now_s - accessed);
-	view->item_flags = meta_flags(meta) & ITEM_PUBLIC_FLAGS;
-	view->cold_ = part->index;
-	view->item_ = item;
-}
-
-void
-read_hold(struct store_thread *thread, const struct partition *part, const struct item *item, uint64_t meta)
-{
-	thread->holding = true;
-	segment_hold(thread, part, pointer_location(part, item));
-	if (!(meta & ITEM_CHUNKED))
-		return;
-	const struct chunk_list *list = item_chunks(item, meta);
-	for (uint32_t i = 0; i < list->len; i++)
-		segment_hold(thread, part, chunk_entry_location(list->entry[i]));
 }
 
 void

@@ -1,18 +1,44 @@
 /*
- * Filling a view from an item, for all that return one.
+ * Filling a view from an item, for all that return one. Inline: a get spends a fifth of its instructions here.
  */
 #ifndef WIRECACHE_STORE_READ_H
 #define WIRECACHE_STORE_READ_H
 
 #include "store/index.h"
+#include "store/life.h"
+#include "store/segment.h"
 
 /* meta: the item's, as it was before this access is counted. */
-void read_view(const struct store_thread *thread, const struct partition *part, const struct item *item,
-    uint64_t meta, struct store_view *view);
+static inline void
+read_view(const struct store_thread *thread, const struct partition *part, const struct item *item,
+    uint64_t meta, struct store_view *view)
+{
+	const struct store *store = thread->store;
+	uint16_t accessed = atomic_load_explicit(&item->access, memory_order_relaxed);
+
+	view->value = meta & ITEM_CHUNKED ? NULL : item_value(item, meta);
+	view->value_bytes = item_value_bytes(item, meta);
+	view->client_flags = item_client_flags(item, meta);
+	view->cas = item_visible_cas(store, item, meta);
+	view->expires_s = expires_of(store, item);
+	view->last_access_s = thread->now_s - (uint16_t)(thread->now_s - accessed);
+	view->item_flags = meta_flags(meta) & ITEM_PUBLIC_FLAGS;
+	view->cold_ = part->index;
+	view->item_ = item;
+}
 
 /* Remembers where a view that is handed out lies. */
-void read_hold(
-    struct store_thread *thread, const struct partition *part, const struct item *item, uint64_t meta);
+static inline void
+read_hold(struct store_thread *thread, const struct partition *part, const struct item *item, uint64_t meta)
+{
+	thread->holding = true;
+	segment_hold(thread, part, pointer_location(part, item));
+	if (!(meta & ITEM_CHUNKED))
+		return;
+	const struct chunk_list *list = item_chunks(item, meta);
+	for (uint32_t i = 0; i < list->len; i++)
+		segment_hold(thread, part, chunk_entry_location(list->entry[i]));
+}
 
 /* Fetched flag, access time and hit counter. */
 void read_count_access(const struct store_thread *thread, struct index_hit *hit, uint64_t meta);

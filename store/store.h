@@ -108,10 +108,11 @@ store_key_make(const struct store *store, const void *key, uint32_t len)
 
 /*
  * Staged lookup for a burst: prefetch all buckets, then all items, then read. Both are hints without effect on
- * results. store_prefetch_item() matches tags in the bucket and prefetches the first lines of the candidate.
+ * results. store_prefetch_bucket() says where the bucket lies; store_prefetch_item() takes that place, before the thread
+ * quiesces, matches tags in the bucket and prefetches the first lines of the candidate.
  */
-void store_prefetch_bucket(const struct store *store, uint64_t hash);
-void store_prefetch_item(const struct store *store, uint64_t hash);
+const void *store_prefetch_bucket(const struct store *store, uint64_t hash);
+void store_prefetch_item(const struct store *store, uint64_t hash, const void *place);
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 

@@ -125,6 +125,7 @@ do_batch(struct runner *r)
 {
 	struct store *store = r->bench->store;
 	struct store_key keys[BATCH_MAX];
+	const void *places[BATCH_MAX];
 	char fresh[BATCH_MAX][KEY_BYTES];
 
 	for (unsigned i = 0; i < r->batch; i++) {
@@ -135,10 +136,10 @@ do_batch(struct runner *r)
 		}
 		keys[i] = store_key_make(store, bytes, KEY_BYTES);
 		if (r->batch > 1)
-			store_prefetch_bucket(store, keys[i].hash);
+			places[i] = store_prefetch_bucket(store, keys[i].hash);
 	}
 	for (unsigned i = 0; r->batch > 1 && i < r->batch; i++)
-		store_prefetch_item(store, keys[i].hash);
+		store_prefetch_item(store, keys[i].hash, places[i]);
 	for (unsigned i = 0; i < r->batch; i++)
 		do_one(r, &keys[i], r->done + i);
 	r->done += r->batch;

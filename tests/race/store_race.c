@@ -118,8 +118,7 @@ step_get(struct racer *r, unsigned k)
 	struct store_key key = race_key(r->race, "key", k, name);
 	struct store_view view;
 
-	store_prefetch_bucket(r->race->store, key.hash);
-	store_prefetch_item(r->race->store, key.hash);
+	store_prefetch_item(r->race->store, key.hash, store_prefetch_bucket(r->race->store, key.hash));
 	if (store_get(r->thread, &key, &view) != STORE_OK)
 		return;
 	expect(r, value_is_whole(r, &view, &head) && head.key == k);

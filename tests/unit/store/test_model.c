@@ -208,8 +208,7 @@ step_get(struct model *m, unsigned k)
 	struct store_key key = model_key(m, k, name);
 	struct model_item *item = alive(m, k);
 	struct store_view view;
-	store_prefetch_bucket(m->fix.store, key.hash);
-	store_prefetch_item(m->fix.store, key.hash);
+	store_prefetch_item(m->fix.store, key.hash, store_prefetch_bucket(m->fix.store, key.hash));
 	enum store_status status = store_get(m->fix.thread, &key, &view);
 
 	if (!item) {
