@@ -26,12 +26,16 @@ draft_inline_max(const struct partition *part)
 	return most < ITEM_INLINE_VALUE_MAX ? most : ITEM_INLINE_VALUE_MAX;
 }
 
+uint64_t
+draft_memcached_bytes(uint32_t key_len, uint32_t client_flags, uint64_t value_bytes)
+{
+	return value_bytes + key_len + MEMCACHED_ITEM_BYTES + (client_flags ? MEMCACHED_FLAGS_BYTES : 0);
+}
+
 bool
 draft_size_allowed(const struct store *store, uint32_t key_len, uint32_t client_flags, uint64_t value_bytes)
 {
-	uint64_t counted =
-	    value_bytes + key_len + MEMCACHED_ITEM_BYTES + (client_flags ? MEMCACHED_FLAGS_BYTES : 0);
-	return counted <= store->item_max_bytes;
+	return draft_memcached_bytes(key_len, client_flags, value_bytes) <= store->item_max_bytes;
 }
 
 static void
@@ -151,7 +155,9 @@ inherit(struct draft *draft, const struct item *old, const struct publish *publi
 
 	if (kind == DRAFT_COUNTED)
 		/* memcached rewrites a number of the same length in place; a longer one is a new item there. */
-		meta |= item_value_len(draft->item) == item_value_len(old) ? from & ITEM_PUBLIC_FLAGS : 0;
+		meta |= item_value_bytes(draft->item, meta) == item_value_bytes(old, from)
+		            ? from & ITEM_PUBLIC_FLAGS
+		            : 0;
 	else if (kind == DRAFT_INVALIDATED)
 		meta |= STORE_ITEM_STALE | (from & (STORE_ITEM_FETCHED | STORE_ITEM_KEY_BINARY));
 	else if (status == STORE_STALE)

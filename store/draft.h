@@ -21,7 +21,10 @@ struct draft {
 /* Values up to this size of record lie in one piece. */
 uint32_t draft_inline_max(const struct partition *part);
 
-/* Is the item, as memcached would count it, within the limit? */
+/* The item's size as memcached would count it. */
+uint64_t draft_memcached_bytes(uint32_t key_len, uint32_t client_flags, uint64_t value_bytes);
+
+/* Is the item, so counted, within the limit? */
 bool draft_size_allowed(
     const struct store *store, uint32_t key_len, uint32_t client_flags, uint64_t value_bytes);
 

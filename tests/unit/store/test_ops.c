@@ -578,6 +578,96 @@ peek_counts_nothing(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Stores `bytes` of `with` that end in `tail`. */
+static void
+put_long(uint8_t with, const char *tail, uint32_t bytes, uint32_t client_flags)
+{
+	static uint8_t value[525000];
+	struct store_key key = fix_key(&fix, "n");
+	struct store_write write = {.mode = STORE_SET, .client_flags = client_flags};
+
+	assert_true(bytes <= sizeof(value));
+	memset(value, with, bytes);
+	memcpy(value + bytes - strlen(tail), tail, strlen(tail));
+	fix_quiesce(&fix);
+	assert_int_equal(store_put(fix.thread, &key, &write, value, bytes, NULL), STORE_OK);
+}
+
+/* The value is `number` and blanks up to `bytes`. */
+static void
+assert_number_and_blanks(const char *number, uint32_t bytes)
+{
+	struct store_view view;
+	const uint8_t *span;
+
+	assert_int_equal(fix_get(&fix, "n", &view), STORE_OK);
+	assert_int_equal(view.value_bytes, bytes);
+	for (uint32_t at = 0, len; (len = store_view_span(fix.store, &view, at, &span)) > 0; at += len)
+		for (uint32_t i = 0; i < len; i++)
+			assert_int_equal(span[i], at + i < strlen(number) ? number[at + i] : ' ');
+}
+
+static void
+incr_in_chunks_reads_across_them_and_pads(void **state)
+{
+	(void)state;
+	uint64_t result;
+	for (uint32_t bytes = 100; bytes <= 520000; bytes += 103980) {
+		put_long(' ', "41 x", bytes, 0);
+		assert_int_equal(delta("n", false, 1, &result), STORE_OK);
+		assert_true(result == 42);
+		assert_number_and_blanks("42", bytes);
+		put_long('0', "99", bytes, 7);
+		assert_int_equal(delta("n", false, 1, &result), STORE_OK);
+		assert_number_and_blanks("100", bytes);
+		assert_int_equal(delta("n", true, 91, &result), STORE_OK);
+		assert_number_and_blanks("9", bytes);
+		put_long(' ', " ", bytes, 0);
+		assert_int_equal(delta("n", false, 1, &result), STORE_NON_NUMERIC);
+		put_long('0', "1x", bytes, 0);
+		assert_int_equal(delta("n", false, 1, &result), STORE_NON_NUMERIC);
+		put_long('9', "9", bytes, 0);
+		assert_int_equal(delta("n", false, 1, &result), STORE_NON_NUMERIC);
+	}
+}
+
+static void
+incr_beyond_memcacheds_chunk_is_non_numeric(void **state)
+{
+	(void)state;
+	uint64_t result;
+	put_long('0', "1", 524228, 0);
+	assert_int_equal(delta("n", false, 1, &result), STORE_OK);
+	put_long('0', "1", 524229, 0);
+	assert_int_equal(delta("n", false, 1, &result), STORE_NON_NUMERIC);
+	put_long('0', "1", 524224, 1);
+	assert_int_equal(delta("n", false, 1, &result), STORE_OK);
+	put_long('0', "1", 524225, 1);
+	assert_int_equal(delta("n", false, 1, &result), STORE_NON_NUMERIC);
+}
+
+static void
+incr_in_chunks_keeps_marks_and_time_and_checks_cas(void **state)
+{
+	(void)state;
+	struct store_key key = fix_key(&fix, "n");
+	struct store_change change = {.amount = 1};
+	struct store_view view;
+	uint64_t result, cas;
+	put_long('0', "1", 400000, 3);
+	assert_int_equal(store_touch(fix.thread, &key, FIX_NOW_S + 100, NULL), STORE_OK);
+	assert_int_equal(marks_after("n", 1) & STORE_ITEM_STALE, STORE_ITEM_STALE);
+	assert_int_equal(store_peek(fix.thread, &key, &view), STORE_OK);
+	assert_int_equal(view.client_flags, 3);
+	assert_int_equal(view.expires_s, FIX_NOW_S + 100);
+	change.cas = view.cas + 1;
+	assert_int_equal(store_delta(fix.thread, &key, &change, &result, &cas), STORE_EXISTS);
+	change = (struct store_change){.amount = 1, .cas = view.cas, .cas_given = 99999};
+	assert_int_equal(store_delta(fix.thread, &key, &change, &result, &cas), STORE_OK);
+	assert_true(cas == 99999 && result == 3);
+	assert_number_and_blanks("3", 400000);
+}
+
 int
 main(void)
 {
@@ -602,6 +692,9 @@ main(void)
 	    TEST(incr_grows_when_digits_do),
 	    TEST(decr_keeps_length_and_stops_at_zero),
 	    TEST(incr_reads_numbers_as_memcached),
+	    TEST(incr_in_chunks_reads_across_them_and_pads),
+	    TEST(incr_beyond_memcacheds_chunk_is_non_numeric),
+	    TEST(incr_in_chunks_keeps_marks_and_time_and_checks_cas),
 	    TEST(incr_keeps_flags_expiry_and_checks_cas),
 	    TEST(stale_item_gives_one_token),
 	    TEST(append_clears_stale_and_incr_keeps_it),
