@@ -122,6 +122,9 @@ struct serve_session *serve_session_open(struct serve *serve);
 void serve_session_close(
     struct serve_session *session); /* gives everything back, an unfinished value included */
 
+/* Whether serve_bytes() said SERVE_CLOSE because of what the stream sent, not because it quit. */
+bool serve_session_violated(const struct serve_session *session);
+
 enum serve_state {
 	SERVE_GO_ON,
 	SERVE_FULL, /* the sink had no room, or a login is pending: call again with the rest when that is over */

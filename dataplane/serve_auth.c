@@ -159,13 +159,6 @@ refuse_line(struct serve_call *call, enum proto_reply reply)
 }
 
 static enum serve_state
-hang_up(struct serve_call *call)
-{
-	call->serve->counters.protocol_closes++;
-	return SERVE_CLOSE;
-}
-
-static enum serve_state
 step_login_line(struct serve_call *call)
 {
 	struct serve_session *session = call->session;
@@ -175,7 +168,7 @@ step_login_line(struct serve_call *call)
 	bool good;
 
 	if ((session->line != NULL ? session->line->len : 0) + take > PROTO_LINE_MAX)
-		return hang_up(call);
+		return serve_violated(call);
 	if (!serve_line_append(session, call->at, (uint32_t)take))
 		return SERVE_ABORT;
 	call->at += take;
@@ -186,7 +179,7 @@ step_login_line(struct serve_call *call)
 	if (!good)
 		return refuse_line(call, PROTO_REPLY_UNAUTHENTICATED);
 	if (block_bytes > PROTO_VALUE_MAX)
-		return hang_up(call);
+		return serve_violated(call);
 	session->missing = block_bytes + 2;
 	session->bad_chunk = block_bytes > PROTO_LOGIN_MAX;
 	session->phase = SERVE_PHASE_LOGIN_BLOCK;

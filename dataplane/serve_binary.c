@@ -224,16 +224,13 @@ answer_error(struct serve_call *call, const struct proto_binary *request)
 {
 	struct serve_counters *counters = &call->serve->counters;
 
-	if (request->hangup) {
-		counters->protocol_closes++;
-		return SERVE_CLOSE;
-	}
+	if (request->hangup)
+		return serve_violated(call);
 	counters->protocol_errors++;
 	if (!request->close)
 		return serve_binary_swallow(call, request, request->error);
-	counters->protocol_closes++;
 	serve_binary_status(call, request->opcode, request->opaque, request->error);
-	return SERVE_CLOSE;
+	return serve_violated(call);
 }
 
 /* Before login only what leads to it is answered; anything else ends the stream. */

@@ -142,6 +142,7 @@ struct serve_session {
 	bool noreply;
 	bool bad_chunk;
 	bool cas_check; /* binary: the value counts as a cas */
+	bool violated;  /* ended because of what it sent */
 };
 _Static_assert(sizeof(struct serve_session) <= 64, "an idle session fits a cache line");
 
@@ -304,6 +305,9 @@ enum serve_state serve_value_begin(struct serve_call *call, const struct store_k
 /* Counts and says what became of a value; `meta` is NULL for the classic commands. */
 void serve_value_done(struct serve_call *call, enum proto_command command, bool noreply,
     const struct serve_meta_tail *meta, enum store_status status, uint64_t cas);
+
+/* Ends the stream because of what it sent. */
+enum serve_state serve_violated(struct serve_call *call);
 
 /* flush_all at a moment; one in the past flushes nothing: everything here is younger. */
 void serve_flush(struct serve *serve, uint32_t at_s);

@@ -186,13 +186,26 @@ static const serve_handler handlers[PROTO_COMMANDS] = {
 #undef PROTO_COMMAND
 };
 
+enum serve_state
+serve_violated(struct serve_call *call)
+{
+	call->serve->counters.protocol_closes++;
+	call->session->violated = true;
+	return SERVE_CLOSE;
+}
+
+bool
+serve_session_violated(const struct serve_session *session)
+{
+	return session->violated;
+}
+
 static enum serve_state
 answer_error(struct serve_call *call, const struct proto_request *request)
 {
 	call->serve->counters.protocol_errors++;
 	if (request->hangup) {
-		call->serve->counters.protocol_closes++;
-		return SERVE_CLOSE;
+		return serve_violated(call);
 	}
 	if (request->has_value)
 		serve_swallow(
@@ -235,15 +248,13 @@ step_split_line(struct serve_call *call, const uint8_t *feed)
 	if ((session->line != NULL ? session->line->len : 0) + (uint64_t)take >
 	        (uint64_t)call->serve->config.line_max_bytes ||
 	    !serve_line_append(session, call->at, take)) {
-		call->serve->counters.protocol_closes++;
-		return SERVE_CLOSE;
+		return serve_violated(call);
 	}
 	call->at += take;
 	if (feed == NULL) {
 		if (line_may_grow(call->serve, session->line->bytes, session->line->len))
 			return SERVE_GO_ON;
-		call->serve->counters.protocol_closes++;
-		return SERVE_CLOSE;
+		return serve_violated(call);
 	}
 	state = answer_line(call, session->line->bytes, session->line->len);
 	if (session->phase != SERVE_PHASE_KEYS) {
@@ -264,8 +275,7 @@ step_line(struct serve_call *call)
 		return step_split_line(call, feed);
 	len = (uint64_t)(feed + 1 - line);
 	if (len > call->serve->config.line_max_bytes) {
-		call->serve->counters.protocol_closes++;
-		return SERVE_CLOSE;
+		return serve_violated(call);
 	}
 	call->at = feed + 1;
 	return answer_line(call, line, (uint32_t)len);

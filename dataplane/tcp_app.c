@@ -221,8 +221,10 @@ tell_connection(struct worker *worker, const struct tcp_conn *conn, const char *
 
 /* What memcached calls it. */
 static const char *
-close_reason(enum tcp_close_reason reason)
+close_reason(enum tcp_close_reason reason, bool violated)
 {
+	if (violated)
+		return "error";
 	switch (reason) {
 	case TCP_CLOSED_NORMALLY:
 		return "normal";
@@ -461,13 +463,14 @@ app_closed(void *app, struct tcp_conn *conn, void *context, enum tcp_close_reaso
 {
 	struct worker *worker = app;
 	struct serve_session *session = context_session(context);
+	bool violated = session && serve_session_violated(session);
 
 	if (unlikely(context_has(context, CONTEXT_AGAIN)))
 		again_remove(worker, conn);
 	if (session)
 		serve_session_close(session);
 	if (unlikely(serve_connections_watched(worker->serve)))
-		tell_connection(worker, conn, close_reason(reason));
+		tell_connection(worker, conn, close_reason(reason, violated));
 	worker->counters.connections_closed++;
 	if (!context_has(context, CONTEXT_REFUSED))
 		atomic_fetch_sub_explicit(&worker->shared->connections, 1, memory_order_relaxed);

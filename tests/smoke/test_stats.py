@@ -4,7 +4,7 @@ import re
 import threading
 
 import appliance
-from appliance import exchange, fetched, read_exactly, read_until, store, test
+from appliance import exchange, fetched, read_exactly, read_to_eof, read_until, store, test
 
 MIB = 1 << 20
 EVICTION = re.compile(rb"ts=\d+\.\d+ gid=\d+ type=eviction key=(\S+) fetch=(yes|no) ttl=(-?\d+) la=\d+ clsid=\d+ size=(\d+)\n")
@@ -67,6 +67,22 @@ def connections_are_told_to_a_watcher(target):
         assert [match.group(1) for match in mine] == [b"conn_new", b"conn_close"], text
         assert all(match.group(2) == address for match in mine), text
         assert mine[1].group(5) == b"normal", text
+
+
+@test
+def why_connections_end_is_told_to_a_watcher(target):
+    """An end that the client asked for is normal, one for what it sent an error."""
+    for sent, reason in ((b"quit\r\n", b"normal"), (b"x" * 3000, b"error"), (b"GET / HTTP/1.1\r\n", b"error"),
+                         (b"\x80" + bytes(23), b"error")):
+        with target.connect() as watcher:
+            watch(watcher, b"connevents")
+            with target.connect() as stream:
+                port = b"rport=%d " % stream.getsockname()[1]
+                stream.sendall(sent)
+                read_to_eof(stream)
+            text = lines_until(watcher, lambda text, port=port: text.count(port) == 2 and text.endswith(b"\n"))
+            told = [match.group(5) for match in CONNECTION.finditer(text) if port in match.group(0)]
+            assert told == [None, reason], (sent[:20], text)
 
 
 @test

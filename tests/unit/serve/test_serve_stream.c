@@ -261,8 +261,14 @@ endless_lines_close_silently(void **state)
 	fixture_feed(f, junk, 2048);
 	assert_int_equal(f->state, SERVE_GO_ON);
 	assert_true(serve_session_busy(f->session));
+	assert_false(serve_session_violated(f->session));
 	fixture_feed(f, junk, 1);
 	assert_int_equal(f->state, SERVE_CLOSE);
+	assert_true(serve_session_violated(f->session));
+	fixture_reconnect(f);
+	fixture_say(f, "quit\r\n");
+	assert_int_equal(f->state, SERVE_CLOSE);
+	assert_false(serve_session_violated(f->session));
 	fixture_reconnect(f);
 	fixture_feed(f, junk, 2049);
 	assert_int_equal(f->state, SERVE_CLOSE);
