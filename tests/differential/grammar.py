@@ -70,9 +70,11 @@ def any_value(rng):
         return rng.choice(NOT_NUMBERS)
     if roll < 0.93:
         return bytes(rng.choice(b"abc \r\n\0VALUE\xff") for _ in range(rng.randrange(40)))
+    # A number may have much behind it, up to half a megabyte in memcached.
+    begin = rng.choice([b"", b"", b"99 ", b" 0", b"7\0"])
     if roll < 0.995:
-        return bytes([rng.randrange(256)]) * rng.randrange(10000)
-    return b"z" * rng.choice([100000, 500000])
+        return begin + bytes([rng.randrange(256)]) * rng.randrange(10000)
+    return begin + rng.choice([b"z", b" "]) * rng.choice([100000, 300000, 500000, rng.randrange(523900, 524300)])
 
 
 def mostly(rng, good, wrong, share=0.02):
