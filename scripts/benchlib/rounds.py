@@ -15,13 +15,14 @@ class Ceiling:
         self.rate, self.bytes_in, self.lost, self.valid = report["rate"], report["bytes_per_second"], report["lost"], True
 
 
-def ceiling(build, far, role, seconds):
+def ceiling(build, far, what, seconds):
+    role, *more = what.split()
     status, out, errors = machine.run(
         [f"{build}/bench/link_ceiling", "-l", machine.OUR_CPU, "--file-prefix", machine.name("ceiling"), "--no-pci",
          "--single-file-segments", "--vdev", far.memif("client", ",zero-copy=yes"), "--log-level", "*:warning", "-m", 256,
-         "--", role, seconds], seconds + UNTIL_ENDED_S)
+         "--", role, seconds, *more], seconds + UNTIL_ENDED_S)
     if status != 0:
-        machine.fail(f"link_ceiling {role}: {errors}")
+        machine.fail(f"link_ceiling {what}: {out}{errors}")
     return Ceiling(json.loads(out.splitlines()[-1]))
 
 

@@ -1,23 +1,31 @@
 /*
- * What a link carries when nothing is behind it: the ceiling beside which the appliance's rates stand. The far end is
- * testpmd.
+ * What a link carries when the near end does nothing but send and count: the ceiling beside which the appliance's rates
+ * stand, and those rates themselves where a whole generator would be the slower side.
  *
  *   link_ceiling EAL-ARGS -- reflect|count SECONDS
+ *   link_ceiling EAL-ARGS -- get SECONDS KEYS uniform|zipf
  *
  * `reflect` sends requests as a memcached client would, made once and sent again and again with their reference count
- * raised, so that all cycles go to the link; testpmd sends each back (5tswap or macswap). Closed loop, OUTSTANDING under
- * way. `count` sends nothing and counts what comes (txonly). One lcore; prints one line of JSON.
+ * raised, so that all cycles go to the link; testpmd sends each back (5tswap or macswap). `get` asks a cache that
+ * wireload has filled for its keys of 16 bytes: the same packets, each with the digits of another key written in before
+ * it goes out again, which is safe because REQUESTS is far above what is under way. Replies are counted by their
+ * length, which a miss does not have, and one in CHECK_EVERY is read. Both are closed loops with OUTSTANDING under way.
+ * `count` sends nothing and counts what comes (txonly). One lcore; prints one line of JSON.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <rte_arp.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 #include <rte_udp.h>
+
+#include "tests/load/items.h"
+#include "tests/load/popularity.h"
 
 #define BURST          32u
 #define DESCRIPTORS    2048u
@@ -26,6 +34,11 @@
 #define FRAME_HEADER   8u
 #define WARM_UP_S      1
 #define SILENCE_S      5
+#define SHORT_BYTES    64u /* a hit is longer, ARP and a miss are not */
+#define CHECK_EVERY    16u
+#define KEY_BYTES      16u
+#define ZIPF           0.99
+#define DRAWN          (1u << 24) /* keys drawn ahead, so that drawing them takes no cycles while it counts */
 #define FAR_IP         RTE_IPV4(10, 77, 0, 1)
 #define OUR_IP         RTE_IPV4(10, 77, 1, 1)
 #define MEMCACHED_PORT 11211
@@ -36,10 +49,13 @@
 struct ceiling {
 	uint16_t port;
 	struct rte_mempool *pool;
-	struct rte_ether_addr mac;
+	struct rte_ether_addr mac, far_mac;
 	struct rte_mbuf *requests[REQUESTS];
 	unsigned next;
-	uint64_t sent, received, bytes, lost;
+	uint64_t sent, received, bytes, lost, misses, wrong;
+	uint32_t *drawn; /* for `get`, else NULL */
+	uint32_t drawn_next;
+	uint32_t hit_bytes; /* of a frame with a value, once one was seen */
 };
 
 static __attribute__((noreturn)) void
@@ -57,7 +73,7 @@ headers_fill(const struct ceiling *c, struct rte_ether_hdr *eth, unsigned payloa
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
 
-	memset(&eth->dst_addr, 0xff, sizeof(eth->dst_addr));
+	eth->dst_addr = c->far_mac;
 	eth->src_addr = c->mac;
 	eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
 	*ip = (struct rte_ipv4_hdr){
@@ -95,9 +111,74 @@ request_make(const struct ceiling *c, unsigned number)
 	    (const uint8_t[FRAME_HEADER]){(uint8_t)(number >> 8), (uint8_t)number, 0, 0, 0, 1, 0, 0},
 	    FRAME_HEADER);
 	memcpy((uint8_t *)(udp + 1) + FRAME_HEADER, text, len);
-	udp->dgram_cksum = rte_ipv4_udptcp_cksum(ip, udp);
+	udp->dgram_cksum = c->drawn ? 0 : rte_ipv4_udptcp_cksum(ip, udp);
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
 	return m;
+}
+
+static void
+arp_send(const struct ceiling *c, uint16_t opcode, const struct rte_ether_addr *to)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(c->pool);
+	struct rte_ether_hdr *eth;
+	struct rte_arp_hdr *arp;
+
+	if (!m)
+		return;
+	eth = (struct rte_ether_hdr *)rte_pktmbuf_append(m, 60);
+	memset(eth, 0, 60);
+	arp = (struct rte_arp_hdr *)(eth + 1);
+	eth->dst_addr = *to;
+	eth->src_addr = c->mac;
+	eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_ARP);
+	arp->arp_hardware = RTE_BE16(RTE_ARP_HRD_ETHER);
+	arp->arp_protocol = RTE_BE16(RTE_ETHER_TYPE_IPV4);
+	arp->arp_hlen = RTE_ETHER_ADDR_LEN;
+	arp->arp_plen = sizeof(rte_be32_t);
+	arp->arp_opcode = rte_cpu_to_be_16(opcode);
+	arp->arp_data.arp_sha = c->mac;
+	arp->arp_data.arp_sip = rte_cpu_to_be_32(OUR_IP);
+	arp->arp_data.arp_tha = *to;
+	arp->arp_data.arp_tip = rte_cpu_to_be_32(FAR_IP);
+	if (rte_eth_tx_burst(c->port, 0, &m, 1) == 0)
+		rte_pktmbuf_free(m);
+}
+
+/* ARP, a miss, or somebody's chatter. */
+static __attribute__((noinline)) void
+short_frame(struct ceiling *c, const struct rte_mbuf *m)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	const struct rte_arp_hdr *arp = (const struct rte_arp_hdr *)(eth + 1);
+
+	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4)) {
+		c->received++;
+		c->misses++;
+		return;
+	}
+	if (eth->ether_type != RTE_BE16(RTE_ETHER_TYPE_ARP))
+		return;
+	if (arp->arp_data.arp_sip == rte_cpu_to_be_32(FAR_IP))
+		c->far_mac = arp->arp_data.arp_sha;
+	if (arp->arp_opcode == RTE_BE16(RTE_ARP_OP_REQUEST) &&
+	    arp->arp_data.arp_tip == rte_cpu_to_be_32(OUR_IP))
+		arp_send(c, RTE_ARP_OP_REPLY, &arp->arp_data.arp_sha);
+}
+
+static void
+reply_take(struct ceiling *c, const struct rte_mbuf *m)
+{
+	if (m->pkt_len < SHORT_BYTES) {
+		short_frame(c, m);
+		return;
+	}
+	c->wrong += c->hit_bytes != 0 && m->pkt_len != c->hit_bytes;
+	if (c->received++ % CHECK_EVERY != 0)
+		return;
+	const char *payload = rte_pktmbuf_mtod_offset(m, const char *, HEADERS_BYTES + FRAME_HEADER);
+	c->wrong += memcmp(payload, "VALUE ", 6) != 0 ||
+	            memcmp(rte_pktmbuf_mtod(m, const char *) + m->pkt_len - 7, "\r\nEND\r\n", 7) != 0;
+	c->hit_bytes = m->pkt_len;
 }
 
 static unsigned
@@ -108,9 +189,23 @@ receive(struct ceiling *c)
 
 	for (unsigned i = 0; i < n; i++)
 		c->bytes += pkts[i]->pkt_len;
-	c->received += n;
+	if (c->drawn)
+		for (unsigned i = 0; i < n; i++)
+			reply_take(c, pkts[i]);
+	else
+		c->received += n;
 	rte_pktmbuf_free_bulk(pkts, n);
 	return n;
+}
+
+/* Another key into a request that has long left. Its datagram goes without a checksum, as IPv4 allows. */
+static inline void
+request_turn(struct ceiling *c, struct rte_mbuf *m)
+{
+	uint32_t key = c->drawn[c->drawn_next++ % DRAWN];
+	uint64_t words[2] = {item_digits(key), item_digits((uint32_t)(item_hash(key) >> 32))};
+
+	memcpy(rte_pktmbuf_mtod_offset(m, char *, HEADERS_BYTES + FRAME_HEADER + 4), words, KEY_BYTES);
 }
 
 static void
@@ -119,8 +214,11 @@ send_burst(struct ceiling *c)
 	struct rte_mbuf **burst = &c->requests[c->next];
 	unsigned done;
 
-	for (unsigned i = 0; i < BURST; i++)
+	for (unsigned i = 0; i < BURST; i++) {
+		if (c->drawn)
+			request_turn(c, burst[i]);
 		rte_mbuf_refcnt_update(burst[i], 1);
+	}
 	done = rte_eth_tx_burst(c->port, 0, burst, BURST);
 	for (unsigned i = done; i < BURST; i++)
 		rte_mbuf_refcnt_update(burst[i], -1);
@@ -163,7 +261,7 @@ run(struct ceiling *c, bool sends, uint64_t cycles)
 {
 	uint64_t begin = rte_rdtsc(), last = begin, now = begin;
 
-	c->sent = c->received = c->bytes = c->lost = 0;
+	c->sent = c->received = c->bytes = c->lost = c->misses = c->wrong = 0;
 	while (now - begin < cycles) {
 		unsigned got = receive(c);
 
@@ -179,28 +277,72 @@ run(struct ceiling *c, bool sends, uint64_t cycles)
 	}
 }
 
+/* Learns the cache's address, and lets it learn ours. */
+static void
+far_end_find(struct ceiling *c)
+{
+	const struct rte_ether_addr everyone = c->far_mac;
+
+	for (int tries = 0; tries < 100; tries++) {
+		arp_send(c, RTE_ARP_OP_REQUEST, &everyone);
+		for (int i = 0; i < 50; i++) {
+			receive(c);
+			if (!rte_is_same_ether_addr(&c->far_mac, &everyone))
+				return;
+			rte_delay_us_block(1000);
+		}
+	}
+	die("the cache does not answer ARP");
+}
+
+static void
+keys_draw(struct ceiling *c, uint32_t keys, bool zipf)
+{
+	struct popularity popularity;
+	struct load_rng rng;
+	const struct popularity_config config = {
+	    .kind = zipf ? POPULARITY_ZIPF : POPULARITY_UNIFORM, .keys = keys, .zipf = ZIPF};
+
+	c->drawn = malloc(DRAWN * sizeof(c->drawn[0]));
+	if (keys == 0 || !c->drawn || !popularity_init(&popularity, &config))
+		die("at least one key, and memory for them");
+	load_rng_seed(&rng, 1);
+	for (uint32_t i = 0; i < DRAWN; i++)
+		c->drawn[i] = popularity_key(&popularity, &rng, 0);
+	popularity_free(&popularity);
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct ceiling c;
 	int used = rte_eal_init(argc, argv), seconds;
-	bool sends;
+	bool gets, sends;
 
 	if (used < 0 || argc - used < 3)
-		die("usage: link_ceiling EAL-ARGS -- reflect|count SECONDS");
+		die("usage: link_ceiling EAL-ARGS -- reflect|count SECONDS, or get SECONDS KEYS "
+		    "uniform|zipf");
 	argv += used;
-	sends = strcmp(argv[1], "reflect") == 0;
+	argc -= used;
+	gets = strcmp(argv[1], "get") == 0 && argc == 5;
+	sends = gets || strcmp(argv[1], "reflect") == 0;
 	seconds = atoi(argv[2]);
 	if ((!sends && strcmp(argv[1], "count") != 0) || seconds < 1)
-		die("reflect or count, and from one second up");
+		die("reflect or count, or get with keys, and from one second up");
+	memset(&c.far_mac, 0xff, sizeof(c.far_mac));
+	if (gets)
+		keys_draw(&c, (uint32_t)atol(argv[3]), strcmp(argv[4], "zipf") == 0);
 	port_open(&c);
+	if (gets)
+		far_end_find(&c);
 	for (unsigned i = 0; sends && i < REQUESTS; i++)
 		c.requests[i] = request_make(&c, i);
 	run(&c, sends, WARM_UP_S * rte_get_tsc_hz());
 	run(&c, sends, (uint64_t)seconds * rte_get_tsc_hz());
-	printf("{\"rate\": %.0f, \"bytes_per_second\": %.0f, \"lost\": %" PRIu64 "}\n",
-	    (double)c.received / seconds, (double)c.bytes / seconds, c.lost);
+	printf("{\"rate\": %.0f, \"bytes_per_second\": %.0f, \"lost\": %" PRIu64 ", \"misses\": %" PRIu64
+	       ", \"wrong\": %" PRIu64 "}\n",
+	    (double)c.received / seconds, (double)c.bytes / seconds, c.lost, c.misses, c.wrong);
 	fflush(stdout);
 	rte_eth_dev_stop(c.port);
-	return 0;
+	return c.wrong ? 1 : 0;
 }
