@@ -124,6 +124,9 @@ endef
 # This one makes the store's allocations fail.
 $(B)/unit/store/test_failures: UNIT_LD_store += $(addprefix -Wl$(comma)--wrap=,mmap munmap malloc calloc realloc aligned_alloc free)
 comma := ,
+# These make memory read-only, the linker's tables too: everything is bound before.
+$(B)/unit/store/test_sharing: UNIT_LD_store += -Wl,-z,now
+$(B)/unit/serve/test_sharing: UNIT_LD_serve += -Wl,-z,now
 UNIT_AREAS := store proto net serve control load
 $(foreach a,$(UNIT_AREAS),$(eval $(call UNIT_RULE,$(a))))
 UNIT_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/*/test_*.c))
@@ -164,6 +167,7 @@ DEPS ?= build run test bench lint
 JOBS := $(shell nproc)
 SIM_PROGRAM := $(if $(wildcard tests/sim/*.c),$(B)/sim)
 SMOKE_TESTS := $(wildcard tests/smoke/test_*.py)
+SCRIPT_TESTS := tests/load/test_scripts.py
 SUBMAKE = $(MAKE) --no-print-directory -j$(JOBS)
 need_root = @[ "$$(id -u)" = 0 ] || { echo "make $@ makes network interfaces and needs root: sudo make $@" >&2; exit 1; }
 
@@ -184,7 +188,7 @@ test: ## prove it: build, unit tests (plain and sanitized), race tests, simulati
 	@$(SUBMAKE) unit-programs fuzz-programs SAN=1 B=$(B)/asan
 	@$(SUBMAKE) race-programs TSAN=1 B=$(B)/tsan
 	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --jobs $(JOBS) \
-		$(if $(SIM_PROGRAM),"$(SIM_PROGRAM) --cases $(CASES) --seed $(SEED)") $(SMOKE_TESTS) \
+		$(if $(SIM_PROGRAM),"$(SIM_PROGRAM) --cases $(CASES) --seed $(SEED)") $(SMOKE_TESTS) $(SCRIPT_TESTS) \
 		$(CLIENT_TESTS:%="% --small") "$(DIFFERENTIAL_TEST) --cases 5000 --seed $(SEED)" \
 		$(foreach t,$(FUZZ_TARGETS),"$(B)/asan/fuzz/$(t) $(wildcard tests/fuzz/corpus/$(t) tests/fuzz/regressions/$(t))") \
 		$(foreach t,$(RACE_TESTS),"setarch -R $(t:$(B)/%=$(B)/tsan/%)") \
