@@ -52,4 +52,7 @@ void options_help(void);
 /* The table of docs/WIRELOAD.md. */
 void options_document(void);
 
+/* wireload(1), to stdout. */
+void options_manual(void);
+
 #endif
