@@ -114,6 +114,24 @@ def the_appliance_is_answered_right(target):
                                   "--connections=8", port=target.port, server=WIRE4))
 
 
+@test(appliance_only=True)
+def the_appliances_histogram_counts_what_was_answered(target):
+    """One connection, one request at a time: what the appliance counts lies between a request's sending and the arrival
+    of the next one's reply, so at most half of its values can be above twice what a quarter of wireload's are above."""
+    for transport in ("tcp", "udp"):
+        aim = ("--keys=500", f"--transport={transport}", "--connections=1", "--pipeline=1")
+        wireload(*aim, "--preload=only", port=target.port, server=WIRE4)
+        target.json("latency", "reset")
+        point = wireload(*aim, "--preload=no", "--warmup=0s", "--duration=1s", port=target.port, server=WIRE4)["result"]
+        row = next(row for row in target.json("latency", "show")
+                   if (row["transport"], row["command"]) == (transport, "get"))
+        assert point["counts"]["lost"] == point["counts"]["unsent"] == 0 and point["counts"]["hits"] > 0, point["counts"]
+        assert row["requests"] == point["counts"]["answered"] == point["latency_us"]["count"], (row, point["counts"])
+        seen = point["latency_from_send_us"]
+        assert 0 < row["p50_ns"] <= 2000 * seen["p90"] and row["p99_ns"] <= 2000 * max(seen["p99_9"], seen["p99"]), \
+            (row, seen)
+
+
 class SlowServer(threading.Thread):
     """Answers gets with a miss, each so long after it came as the list of delays says, in turn."""
 

@@ -5,6 +5,8 @@
 #include "tests/load/histogram.h"
 #include "tests/load/rng.h"
 
+#include "dataplane/histogram.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,6 +105,44 @@ merged_histograms_equal_one_of_all_values(void **state)
 	assert_true(one.total == all.total && one.min == all.min && one.max == all.max);
 }
 
+/* What a value is counted as here and in the appliance's histogram: neighbouring buckets of the coarser one at most. */
+static void
+random_values_fall_within_a_bucket_of_the_appliances(void **state)
+{
+	struct load_rng rng;
+
+	load_rng_seed(&rng, 4);
+	for (unsigned i = 0; i < 100000; i++) {
+		uint64_t value = load_rng_next(&rng) >> (30 + i % 34);
+		unsigned bucket = histogram_bucket(value);
+		unsigned ours = histogram_bucket(histogram_slot_top(histogram_slot(value)));
+		assert_in_range(ours, bucket, bucket + 1);
+		assert_true(histogram_floor_ns(bucket) <= value && value < histogram_floor_ns(bucket + 1));
+	}
+}
+
+static void
+percentiles_of_random_values_are_within_a_bucket_of_the_appliances(void **state)
+{
+	static uint64_t counts[HISTOGRAM_BUCKETS];
+	const double asked[] = {1, 50, 90, 99, 99.9, 100};
+	struct load_rng rng;
+
+	load_rng_seed(&rng, 5);
+	memset(counts, 0, sizeof(counts));
+	histogram_reset(&one);
+	for (unsigned i = 0; i < 100000; i++) {
+		uint64_t value = load_rng_below(&rng, 1u << (8 + i % 23));
+		counts[histogram_bucket(value)]++;
+		histogram_add(&one, value);
+	}
+	for (unsigned i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		unsigned ours = histogram_bucket(histogram_percentile(&one, asked[i]));
+		unsigned theirs = histogram_bucket(histogram_percentile_ns(counts, asked[i] / 100));
+		assert_true(ours <= theirs + 1 && theirs <= ours + 1);
+	}
+}
+
 static void
 empty_histogram_has_no_percentile(void **state)
 {
@@ -160,6 +200,8 @@ main(void)
 	    cmocka_unit_test(too_large_value_is_counted_in_the_last_slot),
 	    cmocka_unit_test(percentiles_are_those_of_the_sorted_values),
 	    cmocka_unit_test(merged_histograms_equal_one_of_all_values),
+	    cmocka_unit_test(random_values_fall_within_a_bucket_of_the_appliances),
+	    cmocka_unit_test(percentiles_of_random_values_are_within_a_bucket_of_the_appliances),
 	    cmocka_unit_test(empty_histogram_has_no_percentile),
 	    cmocka_unit_test(mean_and_deviation_are_the_values),
 	    cmocka_unit_test(hgrm_text_ends_with_every_value_counted),
