@@ -178,8 +178,10 @@ static json_t *
 store_json(struct commands *commands)
 {
 	struct store_info store;
+	struct store_counters counters;
 	json_t *object = json_object();
 	dataplane_store_info(commands->dataplane, &store);
+	dataplane_store_counters(commands->dataplane, &counters);
 	set_count(object, "items", store.items);
 	set_count(object, "used_bytes", store.bytes);
 	set_count(object, "limit_bytes", store.limit_bytes);
@@ -187,6 +189,10 @@ store_json(struct commands *commands)
 	set_count(object, "reserved_bytes", store.segments * store.segment_bytes + store.index_bytes);
 	set_count(object, "segments", store.segments);
 	set_count(object, "segments_free", store.segments_free);
+	/* Since start; null where there is one partition only, which is near to everybody. */
+	json_object_set_new(object, "local_pct",
+	    ratio(100.0 * (double)counters.accesses_local,
+	        (double)counters.accesses_local + (double)counters.accesses_remote));
 	return object;
 }
 

@@ -296,6 +296,27 @@ caches_json(const struct dataplane *dataplane)
 	return rows;
 }
 
+/* Bytes of what is being filled are known to nobody but the worker that fills it. */
+static json_t *
+lives_json(const struct dataplane *dataplane)
+{
+	struct store_band_info bands[STORE_BANDS];
+	json_t *rows = json_array();
+	dataplane_store_bands(dataplane, bands);
+	for (unsigned i = 0; i < STORE_BANDS; i++) {
+		if (bands[i].segments == 0)
+			continue;
+		json_t *row = json_object();
+		json_object_set_new(row, "life_left", json_string(bands[i].name));
+		set_count(row, "segments", bands[i].segments);
+		json_object_set_new(row, "used_bytes",
+		    i == STORE_BAND_open ? json_null() : json_integer((json_int_t)bands[i].bytes));
+		json_object_set_new(row, "means", json_string(bands[i].help));
+		json_array_append_new(rows, row);
+	}
+	return rows;
+}
+
 json_t *
 commands_store_show(struct commands *commands, struct commands_call *call)
 {
@@ -328,6 +349,7 @@ commands_store_show(struct commands *commands, struct commands_call *call)
 	set_count(result, "get_hits", hits);
 	set_count(result, "get_misses", misses);
 	json_object_set_new(result, "hit_ratio_pct", ratio_json(100 * hits, hits + misses));
+	json_object_set_new(result, "lives", lives_json(commands->dataplane));
 	if (info.per_node)
 		json_object_set_new(result, "caches", caches_json(commands->dataplane));
 	return result;

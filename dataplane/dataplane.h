@@ -230,6 +230,7 @@ void dataplane_info(struct dataplane *dataplane, struct dataplane_info *info);
 /* Of all caches together. */
 void dataplane_store_info(const struct dataplane *dataplane, struct store_info *info);
 void dataplane_store_counters(const struct dataplane *dataplane, struct store_counters *sum);
+void dataplane_store_bands(const struct dataplane *dataplane, struct store_band_info bands[STORE_BANDS]);
 
 /* One cache: the only one, or that of a NUMA node. */
 struct dataplane_cache_info {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include <sys/random.h>
+#include <rte_cycles.h>
 
 #define PLACES_MAX 2u
 #define SHM_DIR    "/dev/shm"
@@ -250,6 +251,24 @@ void
 dataplane_store_counters(const struct dataplane *dataplane, struct store_counters *sum)
 {
 	items_counters(&dataplane->whole, sum);
+}
+
+void
+dataplane_store_bands(const struct dataplane *dataplane, struct store_band_info bands[STORE_BANDS])
+{
+	struct store_band_info each[STORE_BANDS];
+	const struct worker_shared *shared = &dataplane->shared;
+	uint32_t now_s =
+	    shared->start_unix_s + (uint32_t)((rte_rdtsc() - shared->start_tsc) / shared->tsc_hz);
+
+	store_bands(dataplane->caches[0].store, now_s, bands);
+	for (unsigned i = 1; i < dataplane->caches_len; i++) {
+		store_bands(dataplane->caches[i].store, now_s, each);
+		for (unsigned band = 0; band < STORE_BANDS; band++) {
+			bands[band].segments += each[band].segments;
+			bands[band].bytes += each[band].bytes;
+		}
+	}
 }
 
 unsigned

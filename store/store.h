@@ -338,6 +338,21 @@ struct store_info {
 };
 void store_info_get(const struct store *store, struct store_info *info);
 
+/* What is left of life: a segment is in the band of its longest-lived item. From bands.def. */
+enum store_band {
+#define STORE_BAND(name, end_s, help) STORE_BAND_##name,
+#include "store/bands.def"
+#undef STORE_BAND
+	STORE_BANDS
+};
+struct store_band_info {
+	const char *name, *help;
+	uint64_t segments;
+	uint64_t bytes; /* of items in them, headers included; none of open segments */
+};
+/* Reads one line a segment and no item; any thread. now_s: Unix time. */
+void store_bands(const struct store *store, uint32_t now_s, struct store_band_info bands[STORE_BANDS]);
+
 /* Walks all structures; returns NULL or a sentence that says what is broken. For tests, with no other thread active. */
 const char *store_check(const struct store *store);
 

@@ -167,9 +167,13 @@ memory_line(
 static void
 memory(const struct screen *screen, const json_t *metrics, unsigned nodes_len)
 {
-	const json_t *nodes = json_object_get(metrics, "nodes");
-	line(screen, RENDER_BOLD, "MEMORY");
-	memory_line(screen, "cache used", json_object_get(metrics, "store"), "used_bytes", "limit_bytes");
+	const json_t *nodes = json_object_get(metrics, "nodes"), *store = json_object_get(metrics, "store");
+	if (json_is_number(json_object_get(store, "local_pct")))
+		line(screen, RENDER_BOLD, "MEMORY   %.1f %% of accesses on the worker's own node",
+		    number(store, "local_pct"));
+	else
+		line(screen, RENDER_BOLD, "MEMORY");
+	memory_line(screen, "cache used", store, "used_bytes", "limit_bytes");
 	for (unsigned i = 0; i < nodes_len; i++) {
 		const json_t *node = json_array_get(nodes, i);
 		char name[32];

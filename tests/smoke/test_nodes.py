@@ -74,6 +74,7 @@ def unified_is_one_cache_that_counts_remote_accesses(_target):
         counted = {row["counter"]: row["value"] for row in target.json("stats", "store")}
         assert counted["accesses_local"] + counted["accesses_remote"] == 400, counted
         assert 100 < counted["accesses_remote"] < 300, counted
+        assert f"MEMORY   {counted['accesses_local'] / 4:.1f} % of accesses" in target.wirectl("top").stdout.decode()
 
 
 @test

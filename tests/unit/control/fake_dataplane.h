@@ -160,6 +160,14 @@ dataplane_store_counters(const struct dataplane *dataplane, struct store_counter
 	memset(sum, 0, sizeof(*sum));
 }
 
+void
+dataplane_store_bands(const struct dataplane *dataplane, struct store_band_info bands[STORE_BANDS])
+{
+	memset(bands, 0, STORE_BANDS * sizeof(*bands));
+	bands[STORE_BAND_hour] = (struct store_band_info){"hour", "within an hour", 3, 3000};
+	bands[STORE_BAND_open] = (struct store_band_info){"open", "being filled", 1, 0};
+}
+
 unsigned
 dataplane_cache_info(const struct dataplane *dataplane, unsigned cache, struct dataplane_cache_info *info)
 {

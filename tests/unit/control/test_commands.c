@@ -273,6 +273,17 @@ store_show_has_the_hit_ratio(void **state)
 }
 
 static void
+store_show_has_bands_of_what_is_left_of_life(void **state)
+{
+	json_t *lives = json_object_get(ask("\"store\",\"show\""), "lives");
+	assert_int_equal(json_array_size(lives), 2);
+	assert_string_equal(text_of(json_array_get(lives, 0), "life_left"), "hour");
+	assert_int_equal(number_of(json_array_get(lives, 0), "used_bytes"), 3000);
+	assert_string_equal(text_of(json_array_get(lives, 1), "life_left"), "open");
+	assert_true(json_is_null(json_object_get(json_array_get(lives, 1), "used_bytes")));
+}
+
+static void
 config_show_is_what_was_set_effective_is_all(void **state)
 {
 	assert_int_equal(json_array_size(ask("\"config\",\"show\"")), 3);
@@ -351,6 +362,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(worker_without_work_has_no_ratios, setup, teardown),
 	    cmocka_unit_test_setup_teardown(port_show_has_facts_and_counters, setup, teardown),
 	    cmocka_unit_test_setup_teardown(store_show_has_the_hit_ratio, setup, teardown),
+	    cmocka_unit_test_setup_teardown(store_show_has_bands_of_what_is_left_of_life, setup, teardown),
 	    cmocka_unit_test_setup_teardown(config_show_is_what_was_set_effective_is_all, setup, teardown),
 	    cmocka_unit_test_setup_teardown(config_check_lists_mistakes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(config_diff_says_if_a_restart_is_needed, setup, teardown),

@@ -219,6 +219,16 @@ picture_shows_load_latency_memory_and_keys(void **state)
 }
 
 static void
+picture_of_several_nodes_has_the_share_of_local_accesses(void **state)
+{
+	json_object_set_new(json_object_get(metrics, "store"), "local_pct", json_real(75));
+	char *text = screen_text(metrics, 80, 24, false);
+	assert_has(text, "\nMEMORY   75.0 % of accesses on the worker's own node\n");
+	assert_fits(text, 80, 24);
+	free(text);
+}
+
+static void
 picture_of_many_workers_and_long_keys_still_fits(void **state)
 {
 	char key[300];
@@ -295,6 +305,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(page_figures_and_nothing_else_are_found, setup, teardown),
 	    cmocka_unit_test(address_with_port_is_read_others_are_refused),
 	    cmocka_unit_test_setup_teardown(picture_shows_load_latency_memory_and_keys, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+	        picture_of_several_nodes_has_the_share_of_local_accesses, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 	        picture_of_many_workers_and_long_keys_still_fits, setup, teardown),
 	    cmocka_unit_test(pcapng_blocks_have_their_lengths_at_both_ends),

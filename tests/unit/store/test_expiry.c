@@ -232,6 +232,38 @@ times_to_live_are_told_apart_by_a_factor_of_four(void **state)
 	fix_close(&fix);
 }
 
+/* 10 000 items of each life: what segments hold of them is told by band, whatever is being filled apart. */
+static void
+memory_is_told_by_what_is_left_of_life(void **state)
+{
+	(void)state;
+	static const uint8_t value[480];
+	static const uint32_t ttl_s[] = {30, 600, 3000, 0};
+	static const enum store_band band[] = {
+	    STORE_BAND_minute, STORE_BAND_quarter, STORE_BAND_hour, STORE_BAND_never};
+	struct store_band_info bands[STORE_BANDS];
+	char name[32];
+	struct fix fix = fix_open(128 * FIX_MIB);
+	for (unsigned i = 0; i < 40000; i++) {
+		struct store_write write = {.expires_s = ttl_s[i % 4] != 0 ? FIX_NOW_S + ttl_s[i % 4] : 0};
+		snprintf(name, sizeof(name), "key-%u", i);
+		struct store_key key = fix_key(&fix, name);
+		assert_int_equal(store_put(fix.thread, &key, &write, value, sizeof(value), NULL), STORE_OK);
+	}
+	store_bands(fix.store, FIX_NOW_S, bands);
+	for (unsigned i = 0; i < 4; i++)
+		assert_in_range(
+		    bands[band[i]].bytes, 10000 * sizeof(value) - 128 * 1024, 10000 * 2 * sizeof(value));
+	assert_int_equal(bands[STORE_BAND_expired].segments, 0);
+	assert_in_range(bands[STORE_BAND_open].segments, 4, 4 * 6);
+	assert_int_equal(bands[STORE_BAND_open].bytes, 0);
+	store_bands(fix.store, FIX_NOW_S + 601, bands);
+	assert_in_range(
+	    bands[STORE_BAND_expired].bytes, 20000 * sizeof(value) - 256 * 1024, 40000 * sizeof(value));
+	assert_int_equal(bands[STORE_BAND_quarter].segments, 0);
+	fix_close(&fix);
+}
+
 int
 main(void)
 {
@@ -246,6 +278,7 @@ main(void)
 	    cmocka_unit_test(flushed_memory_comes_back_in_the_background),
 	    cmocka_unit_test(large_stores_expire_whole_segments_without_moving),
 	    cmocka_unit_test(times_to_live_are_told_apart_by_a_factor_of_four),
+	    cmocka_unit_test(memory_is_told_by_what_is_left_of_life),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
