@@ -306,6 +306,13 @@ bench: ## measure beside peers and write docs/PERFORMANCE.md's table; ONLY=id,id
 	@$(SUBMAKE) all $(B)/bench/link_ceiling
 	@scripts/bench --build $(B) --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY),--docs docs/PERFORMANCE.md)
 
+.PHONY: bench-scaling
+bench-scaling: ## two workers against one, fed inside the process; writes a table of docs/PERFORMANCE.md
+	$(need_root)
+	@scripts/deps build run
+	@$(SUBMAKE) all
+	@scripts/bench-scaling --build $(B) --docs docs/PERFORMANCE.md
+
 # The browser is large, so this is not part of `make test`.
 .PHONY: test-page
 test-page: ## the status page in headless Chromium, top in tmux, promtool on exposition and alerts; PICTURES=1: of the docs
