@@ -298,6 +298,13 @@ bench-wireload: ## wireload against memaslap on the same memcached; writes docs/
 	@$(SUBMAKE) $(B)/wireload
 	@scripts/bench-wireload --build $(B) --docs docs/WIRELOAD.md
 
+.PHONY: bench-control
+bench-control: ## request rate and p99 while the control thread is flooded or stopped, into docs/CONTROL.md
+	$(need_root)
+	@scripts/deps build run test
+	@$(SUBMAKE) all
+	@scripts/bench-control --build $(B) --docs docs/CONTROL.md
+
 # Only a whole run is worth writing down.
 ROUNDS ?= 3
 bench: ## measure beside peers and write docs/PERFORMANCE.md's table; ONLY=id,id for some cases, ROUNDS=n
