@@ -35,7 +35,11 @@ flush_when_due(struct store *store, uint32_t now_s)
 void
 store_flush_all(struct store_thread *thread, uint32_t at_s)
 {
+	bool now = at_s <= thread->now_s;
+
 	/* As in memcached there is one deadline: a new flush replaces one that has not come yet. */
-	atomic_store_explicit(&thread->store->flush_at_s, at_s, memory_order_release);
-	flush_when_due(thread->store, thread->now_s);
+	atomic_store_explicit(&thread->store->flush_at_s, now ? UINT32_MAX : at_s, memory_order_release);
+	/* By this thread itself: if another took the deadline from it, this could answer before that one is done. */
+	if (now)
+		flush_now(thread->store);
 }

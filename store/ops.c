@@ -148,6 +148,23 @@ commit_whole(struct store_thread *thread, struct store_fill *fill, uint64_t *cas
 	return ops_stored(thread, status, &publish, cas);
 }
 
+/* The item of an append that found none. The fill stays: who comes too late must append after all. */
+static enum store_status
+commit_copy(struct store_thread *thread, const struct store_fill *fill, uint64_t *cas)
+{
+	struct publish publish = {.kind = DRAFT_WRITE, .write = &fill->write};
+	struct store_fill *copy = fill_begin(thread, &fill->key, &fill->write, fill->value_bytes);
+
+	if (!copy)
+		return STORE_NO_MEMORY;
+	if (!fill_allocate(copy)) {
+		fill_abort(copy);
+		return STORE_NO_MEMORY;
+	}
+	fill_copy(fill, copy);
+	return ops_stored(thread, fill_publish(copy, &publish), &publish, cas);
+}
+
 enum store_status
 store_fill_commit(struct store_thread *thread, struct store_fill *fill, uint64_t *cas)
 {
@@ -161,8 +178,11 @@ store_fill_commit(struct store_thread *thread, struct store_fill *fill, uint64_t
 	    .source = fill,
 	    .len = fill->value_bytes};
 	enum store_status status = join_put(thread, &join, cas);
-	if (status == STORE_NOT_FOUND && fill->write.vivify)
-		return commit_whole(thread, fill, cas);
+	while (status == STORE_NOT_FOUND && fill->write.vivify) {
+		status = commit_copy(thread, fill, cas);
+		if (status == STORE_EXISTS) /* someone else created it just now */
+			status = join_put(thread, &join, cas);
+	}
 	fill_abort(fill);
 	return status == STORE_NOT_FOUND ? STORE_NOT_STORED : status;
 }
