@@ -115,6 +115,7 @@ UNIT_LD_serve = $(DPDK_LIBS) -lnuma -ljansson -lcrypt
 UNIT_LD_control := -linih -ljansson -lmicrohttpd
 UNIT_LIBS_load := $(LOAD_LIBS) $(DATAPLANE_LIBS)
 UNIT_LD_load = $(LOAD_LD)
+UNIT_LIBS_linear := $(call lib,tests/linear)
 define UNIT_RULE
 $(B)/unit/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(UNIT_LIBS_$(1))
 	@mkdir -p $$(@D)
@@ -127,7 +128,7 @@ comma := ,
 # These make memory read-only, the linker's tables too: everything is bound before.
 $(B)/unit/store/test_sharing: UNIT_LD_store += -Wl,-z,now
 $(B)/unit/serve/test_sharing: UNIT_LD_serve += -Wl,-z,now
-UNIT_AREAS := store proto net serve control load
+UNIT_AREAS := store proto net serve control load linear
 $(foreach a,$(UNIT_AREAS),$(eval $(call UNIT_RULE,$(a))))
 UNIT_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/*/test_*.c))
 
@@ -138,6 +139,9 @@ unit: $(UNIT_TESTS) ## build and run the unit tests (SAN=1 and TSAN=1 too)
 KILLS ?= 1000
 test-restart: $(B)/unit/store/test_restart_kill ## kill stores at KILLS=n random moments of their start and stop
 	scripts/run-tests --verbose "$< $(KILLS) $(SEED)"
+
+# The checker of linearisability, for its unit tests.
+$(eval $(call LIB_RULE,tests/linear))
 
 # Race tests: every tests/race/*.c is a program of threads, meant for TSAN=1. TSan wants the address layout that setarch -R gives.
 RACE_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/race/*.c))
