@@ -59,8 +59,7 @@ reader_get(void *ctx)
 		const char *prefix = i % 2 ? "non" : "key";
 		int len = snprintf(name, sizeof(name), "%s-%u", prefix, i / 2 % ITEMS);
 		struct store_key key = store_key_make(r->store, name, (uint32_t)len);
-		store_prefetch_bucket(r->store, key.hash);
-		store_prefetch_item(r->store, key.hash);
+		store_prefetch_item(r->store, key.hash, store_prefetch_bucket(r->store, key.hash));
 		enum store_status status = store_get(r->thread, &key, &view);
 		r->wrong += status != (i % 2 ? STORE_NOT_FOUND : STORE_OK);
 		if (i % 32 == 31)
