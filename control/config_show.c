@@ -69,6 +69,8 @@ config_applies(const struct config *running, const struct config *other, const s
 		return OPTION_RESTART; /* memory is taken at start */
 	if (field == was->auth_file && (*was->auth_file == '\0') != (*is->auth_file == '\0'))
 		return OPTION_RESTART; /* who is connected was never asked */
+	if (field == (const void *)&was->udp_port && is->udp_port != 0 && *was->auth_file != '\0')
+		return OPTION_RESTART; /* logins hold until then, and datagrams cannot log in */
 	return option->when;
 }
 

@@ -203,6 +203,16 @@ turning_logins_on_needs_a_restart(void **state)
 }
 
 static void
+turning_udp_on_waits_for_the_end_of_logins(void **state)
+{
+	snprintf(config.dataplane.auth_file, sizeof(config.dataplane.auth_file), "/etc/users");
+	ask(APPLY, PORT "[udp]\nport = 11211\n");
+	assert_int_equal(wire_reply_exit(reply), WIRE_NEEDS_RESTART);
+	assert_int_equal(number("live"), 0);
+	assert_int_equal(config.dataplane.udp_port, 0);
+}
+
+static void
 seconds_that_are_none_are_a_usage_error(void **state)
 {
 	static const char *const wrong[] = {"0", "", "1x", "-1", "99999999"};
@@ -337,6 +347,7 @@ main(void)
 	    TEST(roll_back_that_fails_is_tried_again),
 	    TEST(cache_grows_back_to_what_was_taken_at_start_only),
 	    TEST(turning_logins_on_needs_a_restart),
+	    TEST(turning_udp_on_waits_for_the_end_of_logins),
 	    TEST(seconds_that_are_none_are_a_usage_error),
 	    TEST(prefixes_are_added_and_taken_away),
 	    TEST(list_that_is_full_takes_no_more),
