@@ -29,6 +29,7 @@ struct capture {
 	struct bpf_program filter;
 	bool has_filter;      /* it is compiled, and to be freed */
 	uint64_t stopped_tsc; /* 0: never */
+	unsigned first;       /* the worker that is read first next time */
 };
 
 struct capture *
@@ -146,10 +147,10 @@ capture_stop(struct capture *capture)
 unsigned
 capture_read(struct capture *capture, struct observe_packet *out, unsigned room)
 {
-	unsigned len = 0;
+	unsigned len = 0, workers = capture->shared->workers_len;
 
-	for (unsigned i = 0; i < capture->shared->workers_len; i++) {
-		struct capture_ring *ring = &capture->rings[i];
+	for (unsigned i = 0; i < workers; i++) {
+		struct capture_ring *ring = &capture->rings[(capture->first + i) % workers];
 		uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 		/* acquire: the packets up to it; pairs with the release in packet_add() */
 		uint32_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
@@ -159,6 +160,8 @@ capture_read(struct capture *capture, struct observe_packet *out, unsigned room)
 		/* release: they were copied before the worker may write there again */
 		atomic_store_explicit(&ring->tail, tail, memory_order_release);
 	}
+	/* One whose packets fill the room each time must not keep us from those of the others. */
+	capture->first = (capture->first + 1) % workers;
 	return len;
 }
 

@@ -32,7 +32,7 @@ void capture_destroy(struct capture *capture);
 int capture_start(struct capture *capture, const char *filter, char error[DATAPLANE_ERROR_MAX]);
 void capture_stop(struct capture *capture);
 
-/* Takes what was captured, worker by worker; returns how many. */
+/* Takes what was captured, worker by worker, beginning with another one each time; returns how many. */
 unsigned capture_read(struct capture *capture, struct observe_packet *out, unsigned room);
 uint64_t capture_lost(const struct capture *capture);
 

@@ -5,6 +5,7 @@
 #include "control/ctl/local.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -71,6 +72,18 @@ write_packets(FILE *out, const json_t *packets, unsigned long most)
 	return json_array_size(packets);
 }
 
+/* True with the first interrupt: what was captured until then is still to be read. */
+static bool
+end_when_interrupted(const struct invocation *invocation, bool ended)
+{
+	json_t *answer;
+	if (ended || !interrupted)
+		return ended;
+	(void)invocation_call(invocation, request("stop", NULL), &answer);
+	json_decref(answer);
+	return true;
+}
+
 /* Until COUNT, an interrupt, or the capture's end. */
 static enum wire_exit
 copy(const struct invocation *invocation, FILE *out, unsigned long most)
@@ -78,14 +91,14 @@ copy(const struct invocation *invocation, FILE *out, unsigned long most)
 	unsigned long written = 0;
 	json_int_t lost = 0;
 	enum wire_exit code = WIRE_OK;
-	for (bool on = true; on && written < most && !ferror(out);) {
+	for (bool on = true, ended = false; on && written < most && !ferror(out);) {
 		json_t *answer;
-		bool last = interrupted;
+		ended = end_when_interrupted(invocation, ended);
 		code = invocation_call(invocation, request("read", NULL), &answer);
 		if (answer == NULL)
 			break;
 		bool more = json_is_true(json_object_get(answer, "more"));
-		on = more || (json_is_true(json_object_get(answer, "on")) && !last);
+		on = more || (json_is_true(json_object_get(answer, "on")) && !ended);
 		lost = json_integer_value(json_object_get(answer, "lost"));
 		written += write_packets(out, json_object_get(answer, "packets"), most - written);
 		json_decref(answer);
@@ -120,6 +133,14 @@ capture_into(const struct invocation *invocation, FILE *out, const char *filter,
 	return code;
 }
 
+/* For its owner only: packets carry values, and passwords of logins. */
+static FILE *
+open_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	return fd >= 0 ? fdopen(fd, "w") : NULL;
+}
+
 int
 local_capture(const struct invocation *invocation)
 {
@@ -133,7 +154,7 @@ local_capture(const struct invocation *invocation)
 		                             : "wirectl: -c: expected a number from 1 on\n");
 		return WIRE_USAGE;
 	}
-	FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+	FILE *out = strcmp(path, "-") == 0 ? stdout : open_file(path);
 	if (out == NULL) {
 		fprintf(stderr, "wirectl: %s: %s\n", path, strerror(errno));
 		return WIRE_FAILED;
