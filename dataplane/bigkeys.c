@@ -12,11 +12,18 @@ is_key(const struct bigkeys_entry *entry, const uint8_t *key, uint32_t len)
 	return entry->key.len == len && memcmp(entry->key.bytes, key, len) == 0;
 }
 
+/* Of another worker it may have been seen a second from now. */
+static bool
+is_recent(const struct bigkeys_entry *entry, uint32_t now_s)
+{
+	return entry->key.len != 0 && (int32_t)(now_s - entry->seen_s) < (int32_t)BIGKEYS_KEPT_S;
+}
+
 /* What an entry has to be beaten by: nothing once it is old. */
 static uint32_t
 weight(const struct bigkeys_entry *entry, uint32_t now_s)
 {
-	return entry->key.len != 0 && now_s - entry->seen_s < BIGKEYS_KEPT_S ? entry->value_bytes : 0;
+	return is_recent(entry, now_s) ? entry->value_bytes : 0;
 }
 
 void
@@ -63,8 +70,8 @@ merge_same(struct bigkeys_entry *out, unsigned *len, const struct bigkeys_entry 
 }
 
 unsigned
-bigkeys_merge(
-    const struct bigkeys *const *workers, unsigned workers_len, struct bigkeys_entry *out, unsigned room)
+bigkeys_merge(const struct bigkeys *const *workers, unsigned workers_len, uint32_t now_s,
+    struct bigkeys_entry *out, unsigned room)
 {
 	unsigned len = 0;
 
@@ -73,7 +80,7 @@ bigkeys_merge(
 		unsigned at;
 
 		if (!PUBLISHED_READ(&workers[i / BIGKEYS_LEN]->published[i % BIGKEYS_LEN], &entry) ||
-		    entry.key.len == 0 || merge_same(out, &len, &entry))
+		    !is_recent(&entry, now_s) || merge_same(out, &len, &entry))
 			continue;
 		for (at = len; at > 0 && out[at - 1].value_bytes < entry.value_bytes; at--)
 			continue;

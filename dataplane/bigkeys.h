@@ -30,8 +30,8 @@ struct bigkeys {
 void bigkeys_note(
     struct bigkeys *bigkeys, const uint8_t *key, uint32_t len, uint32_t value_bytes, uint32_t now_s);
 
-/* The largest over several workers, largest first; returns how many. */
-unsigned bigkeys_merge(
-    const struct bigkeys *const *workers, unsigned workers_len, struct bigkeys_entry *out, unsigned room);
+/* The largest over several workers that were seen within BIGKEYS_KEPT_S, largest first; returns how many. */
+unsigned bigkeys_merge(const struct bigkeys *const *workers, unsigned workers_len, uint32_t now_s,
+    struct bigkeys_entry *out, unsigned room);
 
 #endif

@@ -152,7 +152,8 @@ observe_big_keys(const struct dataplane *dataplane, struct observe_key *out, uns
 
 	for (unsigned i = 0; i < dataplane->workers_len; i++)
 		workers[i] = &serve_keys(dataplane->workers[i].serve)->big;
-	len = bigkeys_merge(workers, dataplane->workers_len, big, RTE_MIN(room, BIGKEYS_LEN));
+	len = bigkeys_merge(
+	    workers, dataplane->workers_len, unix_s(dataplane), big, RTE_MIN(room, BIGKEYS_LEN));
 	for (unsigned i = 0; i < len; i++) {
 		key_copy(&out[i], &big[i].key);
 		out[i].value_bytes = big[i].value_bytes;

@@ -180,7 +180,7 @@ many_large_keys_keep_the_largest_in_order(void **state)
 	memset(&bigkeys, 0, sizeof(bigkeys));
 	for (unsigned i = 1; i <= 100; i++)
 		note(&bigkeys, i, 10000 + (i * 37 % 101) * 1000, 1000);
-	assert_int_equal(bigkeys_merge(all, 1, out, BIGKEYS_LEN), BIGKEYS_LEN);
+	assert_int_equal(bigkeys_merge(all, 1, 1000, out, BIGKEYS_LEN), BIGKEYS_LEN);
 	for (unsigned i = 0; i < BIGKEYS_LEN; i++)
 		assert_int_equal(out[i].value_bytes, 10000 + (100 - i) * 1000);
 }
@@ -195,7 +195,7 @@ key_on_two_workers_shows_its_later_size(void **state)
 	note(&one, 1, 90000, 1000);
 	note(&one, 2, 50000, 1000);
 	note(&two, 1, 20000, 1001);
-	assert_int_equal(bigkeys_merge(all, 2, out, 4), 2);
+	assert_int_equal(bigkeys_merge(all, 2, 1001, out, 4), 2);
 	assert_int_equal(out[0].value_bytes, 50000);
 	assert_int_equal(out[1].value_bytes, 20000);
 	assert_int_equal(out[1].seen_s, 1001);
@@ -213,7 +213,7 @@ key_not_seen_for_an_hour_makes_room(void **state)
 		note(&bigkeys, i, 90000, 1000);
 	note(&bigkeys, 50, 3000, 1001);
 	note(&bigkeys, 51, 3000, 1000 + BIGKEYS_KEPT_S);
-	assert_int_equal(bigkeys_merge(all, 1, out, BIGKEYS_LEN), BIGKEYS_LEN);
+	assert_int_equal(bigkeys_merge(all, 1, 1001, out, BIGKEYS_LEN), BIGKEYS_LEN);
 	for (unsigned i = 0; i < BIGKEYS_LEN; i++) {
 		assert_memory_not_equal(out[i].key.bytes, "big-50", 6);
 		found |= memcmp(out[i].key.bytes, "big-51", 6) == 0;
@@ -299,7 +299,7 @@ large_value_read_or_taken_in_pieces_is_noted(void **state)
 	fixture_say(f, head);
 	fixture_feed(f, value, sizeof(value));
 	fixture_say(f, "\r\nset small 0 0 1\r\n1\r\n");
-	assert_int_equal(bigkeys_merge(one, 1, big, 2), 1);
+	assert_int_equal(bigkeys_merge(one, 1, f->now_s, big, 2), 1);
 	assert_int_equal(big[0].value_bytes, sizeof(value));
 	serve_tick(f->serve, f->now_s);
 	assert_int_equal(serve_largest(f->serve, &largest), 0);
