@@ -9,6 +9,13 @@
 
 #include "control/wire.h"
 
+bool
+doctor_plain(const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-";
+	return word[strspn(word, plain)] == '\0';
+}
+
 void
 doctor_add(struct doctor *doctor, const char *check, enum doctor_state state, bool safe, const char *fix,
     const char *format, ...)
@@ -24,7 +31,7 @@ doctor_add(struct doctor *doctor, const char *check, enum doctor_state state, bo
 	json_object_set_new(row, "state", json_string(states[state]));
 	json_object_set_new(row, "detail", wire_string(detail));
 	json_object_set_new(row, "fix", wire_string(fix));
-	json_object_set_new(row, "safe", json_boolean(safe));
+	json_object_set_new(row, "safe", json_boolean(safe && doctor_plain(doctor->host->root)));
 	json_array_append_new(doctor->rows, row);
 	doctor->failing += state == DOCTOR_FAILING;
 }

@@ -37,6 +37,9 @@ void doctor_add(struct doctor *doctor, const char *check, enum doctor_state stat
 json_t *doctor_run(
     const struct config *config, const char *root, bool running, bool quick, unsigned *failing);
 
+/* Whether a word means itself to a shell: what holds other characters is in no command that runs by itself. */
+bool doctor_plain(const char *word);
+
 /* The parts: doctor_memory.c, doctor_cards.c, doctor_cores.c */
 void doctor_memory(struct doctor *doctor);
 void doctor_rights(struct doctor *doctor);

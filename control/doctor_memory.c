@@ -117,8 +117,8 @@ check_stale_files(struct doctor *doctor, const char *mount)
 		return;
 	}
 	snprintf(fix, sizeof(fix), "rm -f %s/%smap_*", mount, prefix);
-	doctor_add(doctor, "stale hugepage files", DOCTOR_ADVICE, true, fix,
-	    "%u files of an instance that is gone hold pages in %s", count, mount);
+	doctor_add(doctor, "stale hugepage files", DOCTOR_ADVICE, doctor_plain(mount) && doctor_plain(prefix),
+	    fix, "%u files of an instance that is gone hold pages in %s", count, mount);
 }
 
 void

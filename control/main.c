@@ -200,7 +200,9 @@ daemon_runs(const struct config *config)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	memcpy(address.sun_path, config->control_socket, sizeof(address.sun_path));
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool runs = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	/* EAGAIN: so many knock that its backlog is full. */
+	bool runs =
+	    fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN);
 	if (fd >= 0)
 		close(fd);
 	return runs;

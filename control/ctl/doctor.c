@@ -123,9 +123,9 @@ print_fixes(const json_t *rows)
 			    json_is_true(json_object_get(row, "safe")) ? "" : "# ", text_of(row, "fix"));
 }
 
-/* Runs the safe ones; how many failed. */
+/* Runs the safe ones; how many failed. Standard output is left to the findings when they are JSON. */
 static unsigned
-run_fixes(const json_t *rows)
+run_fixes(const json_t *rows, FILE *out)
 {
 	size_t at;
 	json_t *row;
@@ -134,8 +134,8 @@ run_fixes(const json_t *rows)
 		const char *fix = text_of(row, "fix");
 		if (*fix == '\0' || !json_is_true(json_object_get(row, "safe")))
 			continue;
-		printf("+ %s\n", fix);
-		fflush(stdout);
+		fprintf(out, "+ %s\n", fix);
+		fflush(out);
 		failed += system(fix) != 0;
 	}
 	return failed;
@@ -147,7 +147,7 @@ local_doctor(const struct invocation *invocation)
 	json_t *reply = ask_doctor(invocation);
 	unsigned failed = 0;
 	if (reply != NULL && usage_flag(&invocation->given, "--fix") != NULL) {
-		failed = run_fixes(json_object_get(reply, "result"));
+		failed = run_fixes(json_object_get(reply, "result"), invocation->json ? stderr : stdout);
 		json_decref(reply);
 		reply = ask_doctor(invocation);
 	}

@@ -349,12 +349,22 @@ stale_files_are_removed_by_the_fix(void **state)
 	put("/dev/hugepages/wirecachemap_7", "");
 	put("/dev/hugepages/othermap_7", "");
 	examine(GOOD, false);
+	assert_true(json_is_true(json_object_get(complaint("stale hugepage files"), "safe")));
 	assert_int_equal(system(fix_of("stale hugepage files")), 0);
 	examine(GOOD, false);
 	assert_null(complaint("stale hugepage files"));
 	char path[128];
 	snprintf(path, sizeof(path), "%s/dev/hugepages/othermap_7", root);
 	assert_int_equal(access(path, F_OK), 0);
+}
+
+static void
+words_that_a_shell_would_run_are_in_no_safe_fix(void **state)
+{
+	put("/proc/mounts", "nodev /$(true) hugetlbfs rw 0 0");
+	put("/$(true)/wirecachemap_7", "");
+	examine(GOOD, false);
+	assert_false(json_is_true(json_object_get(complaint("stale hugepage files"), "safe")));
 }
 
 static void
@@ -454,6 +464,7 @@ main(void)
 	    TEST(hugepages_too_few_are_failing_and_the_fix_reserves_them),
 	    TEST(hugepages_beyond_what_is_free_are_no_safe_fix),
 	    TEST(stale_files_are_removed_by_the_fix),
+	    TEST(words_that_a_shell_would_run_are_in_no_safe_fix),
 	    TEST(card_of_the_kernel_is_failing_with_the_lasting_fix),
 	    TEST(group_shared_with_others_is_failing),
 	    TEST(cores_are_looked_at_and_fixed),
