@@ -290,9 +290,12 @@ alloc_seal_expired(struct store_thread *thread)
 		struct partition *part = &thread->store->partitions[p];
 		for (uint32_t at = 0; at < OPENS; at++) {
 			struct open_segment *open = &thread->open[p][at];
-			if (open->segment != SEGMENT_NONE && open->tail > 0 &&
-			    atomic_load_explicit(&part->segments[open->segment].expires_max,
-			        memory_order_relaxed) <= thread->now_expiry)
+			if (open->segment == SEGMENT_NONE || open->tail == 0)
+				continue;
+			/* 0: nothing is published yet, as when a value is still on its way. */
+			uint32_t latest = atomic_load_explicit(
+			    &part->segments[open->segment].expires_max, memory_order_relaxed);
+			if (latest && latest <= thread->now_expiry)
 				open_seal(thread, part, open);
 		}
 	}

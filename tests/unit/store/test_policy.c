@@ -192,6 +192,33 @@ expired_bytes_are_back_within_five_seconds(void **state)
 	fix_close(&fix);
 }
 
+/* Else each second of a slow sender would cost a segment. */
+static void
+second_passes_values_on_their_way_share_a_segment(void **state)
+{
+	(void)state;
+	struct fix fix = fix_open(8 * FIX_MIB);
+	const struct store_write write = {.mode = STORE_SET, .expires_s = STORE_EXPTIME_NEVER};
+	struct store_fill *fills[8];
+	struct store_info before, after;
+	char name[32];
+
+	for (unsigned i = 0; i < 8; i++) {
+		snprintf(name, sizeof(name), "slow-%u", i);
+		struct store_key key = fix_key(&fix, name);
+		assert_int_equal(store_reserve(fix.thread, &key, &write, VALUE_BYTES, &fills[i]), STORE_OK);
+		if (i == 0)
+			store_info_get(fix.store, &before);
+		fix.now_s++;
+		fix_quiesce(&fix);
+	}
+	store_info_get(fix.store, &after);
+	for (unsigned i = 0; i < 8; i++)
+		store_fill_abort(fix.thread, fills[i]);
+	assert_int_equal(after.segments_free, before.segments_free);
+	fix_close(&fix);
+}
+
 int
 main(void)
 {
@@ -200,6 +227,7 @@ main(void)
 	    cmocka_unit_test(values_in_pieces_lie_among_their_size),
 	    cmocka_unit_test(class_falls_with_size_and_rises_with_hits),
 	    cmocka_unit_test(expired_bytes_are_back_within_five_seconds),
+	    cmocka_unit_test(second_passes_values_on_their_way_share_a_segment),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
