@@ -232,8 +232,12 @@ tcp_recover_news(struct tcp_conn *c, const struct tcp_seg *seg, struct tcp_news 
 		probe_repaired(c, n);
 	if (dsack)
 		duplicate_reported(c, dsack);
-	if (original_arrived(c, seg, n))
+	if (original_arrived(c, seg, n)) {
+		/* Reordering, as a DSACK would say that finds the episode over when it comes. */
+		if (tcp_by_runs(c) && c->flags & TCP_F_RECOVERY)
+			tcp_rack_widen(c);
 		undo(c);
+	}
 	if (tcp_by_runs(c)) {
 		tcp_rack_settle(c);
 		if (c->board->sacked_bytes || c->flags & RECOVERING)

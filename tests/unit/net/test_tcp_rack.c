@@ -198,6 +198,63 @@ data_sent_later_puts_the_probe_off(void **state)
 	check_payload(expect(ACK, 3001, 1000, 1));
 }
 
+/* At the ACK one segment is in flight, which gets a timeout; the next one may be probed for. */
+static void
+second_segment_sent_after_the_ack_brings_the_probe(void **state)
+{
+	establish_rtt(TCP_MINI_OPT_SACK);
+	send_bytes(2000);
+	assert_int_equal(drop_out(), 2);
+	pass_us(RTT_US);
+	in(ACK, 1, 0, 1001, 60000);
+	send_bytes(1000);
+	assert_int_equal(drop_out(), 1);
+	pass_us(PROBE_US + 2 * GRAIN_US);
+	check_payload(expect(ACK, 2001, 1000, 1));
+	in(ACK, 1, 0, 3001, 60000);
+	expect_nothing();
+	assert_int_equal(rig.counters.tcp_timeouts, 0);
+}
+
+/* The retransmission arrived, its ACK did not: the end of the flight is asked for, not the timeout waited for. */
+static void
+silence_in_a_recovery_is_probed(void **state)
+{
+	establish_rtt(TCP_MINI_OPT_SACK);
+	send_bytes(6000);
+	assert_int_equal(drop_out(), 6);
+	pass_us(RTT_US);
+	sack(1001, 4001, 1);
+	check_payload(expect(ACK, 1, 1000, 1));
+	assert_int_equal(rig.counters.tcp_fast_recoveries, 1);
+	pass_us(2 * PROBE_US);
+	check_payload(expect(ACK, 5001, 1000, 1));
+	expect_nothing();
+	assert_int_equal(rig.counters.tcp_tail_probes, 1);
+	in(ACK, 1, 0, 6001, 60000);
+	expect_nothing();
+	assert_int_equal(rig.counters.tcp_timeouts, 0);
+}
+
+/* All but the hole is there, so the hole's retransmission is lost: nothing else is worth a probe. */
+static void
+probe_in_a_recovery_sends_what_the_peer_lacks(void **state)
+{
+	establish_rtt(TCP_MINI_OPT_SACK);
+	send_bytes(5000);
+	assert_int_equal(drop_out(), 5);
+	pass_us(RTT_US);
+	sack(1001, 5001, 1);
+	check_payload(expect(ACK, 1, 1000, 1));
+	pass_us(2 * PROBE_US);
+	check_payload(expect(ACK, 1, 1000, 1));
+	expect_nothing();
+	sack(1001, 5001, 1); /* by the copy that the network kept: says nothing */
+	in(ACK, 1, 0, 5001, 60000);
+	expect_nothing();
+	assert_int_equal(rig.counters.tcp_timeouts, 0);
+}
+
 /* One segment overtaken by another: with three SACKed above it would have been sent again by counting. */
 static void
 reordering_once_seen_is_waited_for(void **state)
@@ -357,6 +414,25 @@ spurious_recovery_is_undone_by_dsack(void **state)
 }
 
 static void
+recovery_undone_by_timestamps_widens_the_reordering_window(void **state)
+{
+	establish_rtt(TS_SACK);
+	option_ts(100, 0);
+	send_bytes(20000);
+	uint32_t tsval = rig.out[rig.out_head].seg.tsval;
+	drop_out();
+	pass_us(RTT_US);
+	sack(989, 4941, 1);
+	assert_int_equal(rig.counters.tcp_fast_recoveries, 1);
+	assert_int_equal(rig.counters.tcp_retransmits, 1);
+	drop_out();
+	ack_echo(4941, tsval); /* the original came late */
+	assert_int_equal(rig.counters.tcp_undone, 1);
+	assert_int_equal(rig.conn->rack & 15, 2);
+	drop_out();
+}
+
+static void
 duplicates_made_by_the_network_change_nothing(void **state)
 {
 	establish_rtt(TCP_MINI_OPT_SACK);
@@ -465,6 +541,9 @@ main(void)
 	    TCP_TEST(probe_acknowledged_twice_was_for_nothing),
 	    TCP_TEST(probe_lost_too_ends_in_a_timeout),
 	    TCP_TEST(data_sent_later_puts_the_probe_off),
+	    TCP_TEST(second_segment_sent_after_the_ack_brings_the_probe),
+	    TCP_TEST(silence_in_a_recovery_is_probed),
+	    TCP_TEST(probe_in_a_recovery_sends_what_the_peer_lacks),
 	    TCP_TEST(reordering_once_seen_is_waited_for),
 	    TCP_TEST(hole_beyond_the_reordering_window_is_sent_again_by_its_timer),
 	    TCP_TEST(retransmission_lost_again_is_found_without_a_timeout),
@@ -473,6 +552,7 @@ main(void)
 	    TCP_TEST(spurious_timeout_is_undone_by_timestamps),
 	    TCP_TEST(timeout_answered_for_its_copy_is_not_undone),
 	    TCP_TEST(spurious_recovery_is_undone_by_dsack),
+	    TCP_TEST(recovery_undone_by_timestamps_widens_the_reordering_window),
 	    TCP_TEST(duplicates_made_by_the_network_change_nothing),
 	    TCP_TEST(recovery_sends_in_proportion_to_what_arrives),
 	    TCP_TEST(no_memory_for_a_board_leaves_the_timeout),
