@@ -239,6 +239,18 @@ $(B)/bench/link_ceiling: $(B)/obj/tests/bench/link_ceiling.o $(B)/obj/tests/load
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -lm
 
+$(B)/bench/bridge: $(B)/obj/tests/bench/bridge.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^
+
+.PHONY: bench-tcp
+bench-tcp: ## goodput beside the kernel's CUBIC through an impairing bridge, into docs/TCP.md; ROUNDS=n ONLY="5 % loss"
+	$(need_root)
+	@scripts/deps build test bench
+	@$(SUBMAKE) all $(B)/bench/bridge
+	@scripts/bench-tcp --build $(B) --docs docs/TCP.md --only "$(ONLY)" $(if $(ROUNDS),--rounds $(ROUNDS))
+
 $(B)/bench/serve_cost: $(B)/obj/tests/bench/serve_cost.o $(DATAPLANE_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
