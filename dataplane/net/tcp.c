@@ -273,9 +273,11 @@ tcp_unsent_bytes(const struct tcp_conn *c)
 uint32_t
 tcp_send_room(struct tcp_conn *c)
 {
-	uint32_t limit = c->tcp->config.snd_buffer_bytes, queued = tcp_unsent_bytes(c);
-	if (unlikely(tcp_mem_above(&c->tcp->mem, PRESSURE_PERCENT)))
+	uint32_t limit = c->tcp->config.snd_buffer_bytes, queued = tcp_waiting_bytes(c);
+	if (unlikely(tcp_mem_above(&c->tcp->mem, PRESSURE_PERCENT))) {
 		limit = RTE_MIN(limit, PRESSURE_ROOM_BYTES);
+		queued = tcp_unsent_bytes(c);
+	}
 	if (queued < limit)
 		return limit - queued;
 	c->flags |= TCP_F_NO_ROOM;

@@ -28,12 +28,11 @@ struct tcp_config {
 	uint32_t
 	    memory_bytes_max; /* all of the above plus queues: above 75 % the worst is stopped, above 90 % reset */
 	uint32_t rcv_buffer_bytes; /* largest receive window, default 256 KiB */
-	uint32_t
-	    snd_buffer_bytes; /* unsent and unacknowledged bytes at which the application is told to stop, 256 KiB */
-	uint32_t rto_min_us;     /* 200 000, data-centre profile 50 000 */
-	uint32_t delayed_ack_us; /* 40 000 */
-	uint32_t time_wait_us;   /* 60 000 000 */
-	uint32_t fin_wait2_us;   /* 60 000 000 */
+	uint32_t snd_buffer_bytes; /* unsent bytes at which the application is told to stop, 256 KiB */
+	uint32_t rto_min_us;       /* 200 000, data-centre profile 50 000 */
+	uint32_t delayed_ack_us;   /* 40 000 */
+	uint32_t time_wait_us;     /* 60 000 000 */
+	uint32_t fin_wait2_us;     /* 60 000 000 */
 	uint32_t keepalive_idle_us, keepalive_interval_us, keepalive_probes; /* 60 s, 10 s, 6; idle 0: off */
 	uint32_t
 	    user_timeout_us;   /* unacknowledged data or probes without progress: the connection is dropped */

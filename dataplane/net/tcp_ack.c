@@ -143,7 +143,7 @@ static void
 tell_writable(struct tcp_conn *c)
 {
 	const struct tcp_app *app = &c->tcp->app;
-	if (tcp_unsent_bytes(c) > c->tcp->config.snd_buffer_bytes / 2)
+	if (tcp_waiting_bytes(c) > c->tcp->config.snd_buffer_bytes / 2)
 		return;
 	c->flags &= (uint16_t)~TCP_F_NO_ROOM;
 	app->writable(app->app, c, c->context);

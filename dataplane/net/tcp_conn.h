@@ -205,6 +205,16 @@ tcp_fin_sent(const struct tcp_conn *c)
 	return c->snd_nxt == c->sq_end + 1;
 }
 
+/*
+ * Queued and never sent. What is in flight does not count against the send buffer, else a path that holds more than the
+ * buffer could not be filled: the congestion window bounds that, and memory pressure counts both.
+ */
+static inline uint32_t
+tcp_waiting_bytes(const struct tcp_conn *c)
+{
+	return tcp_seq_lt(c->snd_nxt, c->sq_end) ? c->sq_end - c->snd_nxt : 0;
+}
+
 static inline uint32_t
 tcp_flight(const struct tcp_conn *c)
 {

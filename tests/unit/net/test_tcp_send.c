@@ -287,16 +287,34 @@ full_queue_tells_writable_at_half(void **state)
 	rig.config.snd_buffer_bytes = 4000;
 	rig_restart();
 	establish(0, 60000);
-	send_bytes(4000);
+	rig.conn->cwnd = 1000;
+	send_bytes(5000);
+	assert_int_equal(drop_out(), 1);
 	assert_int_equal(tcp_send_room(rig.conn), 0);
-	drop_out();
 	in(ACK, 1, 0, 1001, 60000);
 	assert_int_equal(rig.writable, 0);
+	assert_int_equal(drop_out(), 2);
 	in(ACK, 1, 0, 2001, 60000);
 	assert_int_equal(rig.writable, 1);
-	in(ACK, 1, 0, 4001, 60000);
+	drop_out();
+	in(ACK, 1, 0, 5001, 60000);
 	assert_int_equal(rig.writable, 1);
 	assert_int_equal(tcp_send_room(rig.conn), 4000);
+}
+
+/* A long path holds more than the buffer: it is filled, and the application is asked for the next bytes meanwhile. */
+static void
+bytes_in_flight_take_no_room_from_the_buffer(void **state)
+{
+	rig.config.snd_buffer_bytes = 4000;
+	rig_restart();
+	establish(0, 60000);
+	send_bytes(8000);
+	assert_int_equal(drop_out(), 8);
+	assert_int_equal(tcp_send_room(rig.conn), 4000);
+	assert_int_equal(tcp_unsent_bytes(rig.conn), 8000);
+	in(ACK, 1, 0, 8001, 60000);
+	expect_nothing();
 }
 
 static void
@@ -475,6 +493,7 @@ main(void)
 	    TCP_TEST(reference_is_released_when_the_peer_resets),
 	    TCP_TEST(client_that_never_acknowledges_holds_no_mbufs_and_is_dropped),
 	    TCP_TEST(full_queue_tells_writable_at_half),
+	    TCP_TEST(bytes_in_flight_take_no_room_from_the_buffer),
 	    TCP_TEST(write_of_300_kb_arrives_whole),
 	    TCP_TEST(too_big_in_flight_resegments_without_touching_cwnd),
 	    TCP_TEST(too_big_outside_of_the_flight_is_ignored),
