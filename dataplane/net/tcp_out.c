@@ -277,16 +277,6 @@ send_data(struct tcp_conn *c)
 	return budget ? sent : SENT;
 }
 
-/* The last segment; when the peer has that, the first, which it has not. */
-static struct tcp_range
-tail_again(const struct tcp_conn *c)
-{
-	const struct tcp_run *runs = tcp_board_runs(c->board);
-	if (c->board->len && runs[c->board->len - 1].flags & TCP_RUN_SACKED)
-		return (struct tcp_range){c->snd_una, runs[0].end};
-	return (struct tcp_range){tcp_flight(c) > c->mss ? c->snd_nxt - c->mss : c->snd_una, c->snd_nxt};
-}
-
 bool
 tcp_out_tail(struct tcp_conn *c, bool *fresh)
 {
@@ -294,10 +284,11 @@ tcp_out_tail(struct tcp_conn *c, bool *fresh)
 	*fresh = has_unsent(c) && send_one(c, &pipe) == SENT;
 	if (*fresh || !tcp_board_begin(c))
 		return *fresh;
-	struct tcp_range tail = tail_again(c);
+	uint32_t from = tcp_flight(c) > c->mss ? c->snd_nxt - c->mss : c->snd_una;
+	struct tcp_range tail = {from, c->snd_nxt};
 	if (emit_again(c, tail, &pipe, &tail.end) != SENT)
 		return false;
-	tcp_recover_sent(c, &tail);
+	tcp_board_sent_again(c, tail.start, tail.end);
 	return true;
 }
 
@@ -311,8 +302,6 @@ set_deadlines(struct tcp_conn *c)
 	if (tcp_flight(c)) {
 		if (!c->rtx_deadline)
 			tcp_rtx_arm(c);
-		else if (unlikely(tcp_flight(c) > c->mss))
-			tcp_tail_arm(c);
 	} else if (has_unsent(c)) {
 		if (!c->rtx_deadline) {
 			tcp_rtx_arm(c);

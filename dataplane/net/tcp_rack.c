@@ -186,18 +186,13 @@ probe_timeout_us(const struct tcp_conn *c)
 	return (c->srtt_us8 >> 2) + PROBE_SLACK_US;
 }
 
-/*
- * Only what is two segments or more: a single one may wait for the peer's delayed ACK (RFC 8985 7.2). In a recovery too,
- * which RFC 8985 leaves to the timeout: where a round trip is short and the window small, a lost ACK or a retransmission
- * lost again costs a thousand round trips otherwise.
- */
+/* Only what is two segments or more: a single one may wait for the peer's delayed ACK (RFC 8985 7.2). */
 static bool
 probe_allowed(const struct tcp_conn *c)
 {
-	bool recovering = c->flags & (TCP_F_RECOVERY | TCP_F_LOSS);
-	bool good_time = recovering ? c->board != NULL : !(c->board && c->board->sacked_bytes);
-	return good_time && c->flags & TCP_F_SACK && !(c->more & TCP_M_TAIL) && c->srtt_us8 && !c->backoff &&
-	       c->snd_wnd && tcp_flight(c) > c->mss;
+	return c->flags & TCP_F_SACK && !(c->flags & (TCP_F_RECOVERY | TCP_F_LOSS)) &&
+	       !(c->more & TCP_M_TAIL) && c->srtt_us8 && !c->backoff && c->snd_wnd &&
+	       tcp_flight(c) > c->mss && !(c->board && c->board->sacked_bytes);
 }
 
 void
@@ -210,18 +205,6 @@ tcp_rtx_arm(struct tcp_conn *c)
 		c->more |= TCP_M_PTO;
 	}
 	c->rtx_deadline = tcp_deadline(c->tcp, us);
-}
-
-void
-tcp_tail_arm(struct tcp_conn *c)
-{
-	if (c->more & (TCP_M_PTO | TCP_M_REO) || !probe_allowed(c))
-		return;
-	uint32_t at = tcp_deadline(c->tcp, probe_timeout_us(c));
-	if (!tcp_seq_lt(at, c->rtx_deadline))
-		return;
-	c->rtx_deadline = at;
-	c->more |= TCP_M_PTO;
 }
 
 bool

@@ -3,8 +3,7 @@
  *
  *   sent before what was delivered last, and more than a round trip and a reordering window ago: lost
  *   not that long ago: looked at again by the reordering timer (TCP_M_REO)
- *   nothing comes back for two round trips: the tail probe (TCP_M_PTO), whose SACK tells what is missing; in a
- *   recovery too
+ *   nothing comes back for two round trips: the tail probe (TCP_M_PTO), whose SACK tells what is missing
  *
  * The reordering window is nothing until reordering is seen (then three SACKed segments are enough, RFC 6675), a quarter
  * of the least round trip afterwards, and grows by that with every round trip in which DSACK shows that something was
@@ -30,8 +29,6 @@ void tcp_rack_recovered(struct tcp_conn *c);
 
 /* The retransmission deadline from now: the timeout, or the tail probe when that comes first. */
 void tcp_rtx_arm(struct tcp_conn *c);
-/* More was sent while the timeout runs: the tail probe may come before it now. */
-void tcp_tail_arm(struct tcp_conn *c);
 /* The tail probe is due. False: it was not, or could not be sent; a deadline is set in any case. */
 bool tcp_tail_due(struct tcp_conn *c);
 /* An ACK while a probe is out. True: the probe filled a hole, so there was a loss. acked: bytes that it acknowledges. */

@@ -198,63 +198,6 @@ data_sent_later_puts_the_probe_off(void **state)
 	check_payload(expect(ACK, 3001, 1000, 1));
 }
 
-/* At the ACK one segment is in flight, which gets a timeout; the next one may be probed for. */
-static void
-second_segment_sent_after_the_ack_brings_the_probe(void **state)
-{
-	establish_rtt(TCP_MINI_OPT_SACK);
-	send_bytes(2000);
-	assert_int_equal(drop_out(), 2);
-	pass_us(RTT_US);
-	in(ACK, 1, 0, 1001, 60000);
-	send_bytes(1000);
-	assert_int_equal(drop_out(), 1);
-	pass_us(PROBE_US + 2 * GRAIN_US);
-	check_payload(expect(ACK, 2001, 1000, 1));
-	in(ACK, 1, 0, 3001, 60000);
-	expect_nothing();
-	assert_int_equal(rig.counters.tcp_timeouts, 0);
-}
-
-/* The retransmission arrived, its ACK did not: the end of the flight is asked for, not the timeout waited for. */
-static void
-silence_in_a_recovery_is_probed(void **state)
-{
-	establish_rtt(TCP_MINI_OPT_SACK);
-	send_bytes(6000);
-	assert_int_equal(drop_out(), 6);
-	pass_us(RTT_US);
-	sack(1001, 4001, 1);
-	check_payload(expect(ACK, 1, 1000, 1));
-	assert_int_equal(rig.counters.tcp_fast_recoveries, 1);
-	pass_us(2 * PROBE_US);
-	check_payload(expect(ACK, 5001, 1000, 1));
-	expect_nothing();
-	assert_int_equal(rig.counters.tcp_tail_probes, 1);
-	in(ACK, 1, 0, 6001, 60000);
-	expect_nothing();
-	assert_int_equal(rig.counters.tcp_timeouts, 0);
-}
-
-/* All but the hole is there, so the hole's retransmission is lost: nothing else is worth a probe. */
-static void
-probe_in_a_recovery_sends_what_the_peer_lacks(void **state)
-{
-	establish_rtt(TCP_MINI_OPT_SACK);
-	send_bytes(5000);
-	assert_int_equal(drop_out(), 5);
-	pass_us(RTT_US);
-	sack(1001, 5001, 1);
-	check_payload(expect(ACK, 1, 1000, 1));
-	pass_us(2 * PROBE_US);
-	check_payload(expect(ACK, 1, 1000, 1));
-	expect_nothing();
-	sack(1001, 5001, 1); /* by the copy that the network kept: says nothing */
-	in(ACK, 1, 0, 5001, 60000);
-	expect_nothing();
-	assert_int_equal(rig.counters.tcp_timeouts, 0);
-}
-
 /* One segment overtaken by another: with three SACKed above it would have been sent again by counting. */
 static void
 reordering_once_seen_is_waited_for(void **state)
@@ -541,9 +484,6 @@ main(void)
 	    TCP_TEST(probe_acknowledged_twice_was_for_nothing),
 	    TCP_TEST(probe_lost_too_ends_in_a_timeout),
 	    TCP_TEST(data_sent_later_puts_the_probe_off),
-	    TCP_TEST(second_segment_sent_after_the_ack_brings_the_probe),
-	    TCP_TEST(silence_in_a_recovery_is_probed),
-	    TCP_TEST(probe_in_a_recovery_sends_what_the_peer_lacks),
 	    TCP_TEST(reordering_once_seen_is_waited_for),
 	    TCP_TEST(hole_beyond_the_reordering_window_is_sent_again_by_its_timer),
 	    TCP_TEST(retransmission_lost_again_is_found_without_a_timeout),
