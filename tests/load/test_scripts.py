@@ -16,6 +16,9 @@ import traceback
 import types
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "smoke"))
+import appliance  # noqa: E402  pylint: disable=wrong-import-position
+
 BUILD = os.environ.get("SMOKE_BUILD", os.path.join(HERE, "..", "..", "build"))
 KEYS = 8
 GET = re.compile(rb"get ([0-9a-f]{16})\r\n")
@@ -217,6 +220,7 @@ def moongen_packets_carry_wireload_s_requests():
 
 def main():
     failed = 0
+    appliance.enter_namespace()
     print(f"1..{len(TESTS)}")
     for number, function in enumerate(TESTS, 1):
         try:
