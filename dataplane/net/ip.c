@@ -96,27 +96,6 @@ ip_deliver(struct net_stack *stack, struct ip_rx *rx)
 
 /* ---- out -------------------------------------------------------------------------------------- */
 
-/* Words, not fields: they are summed in registers, and no load waits for smaller stores. */
-static inline void
-ip4_write(void *header, const struct net_flow *flow, uint8_t proto, uint8_t hop_limit, uint32_t total,
-    uint32_t id_and_offset, bool checksum)
-{
-	uint32_t w[5] = {
-	    rte_cpu_to_be_32((uint32_t)RTE_IPV4_VHL_DEF << 24 | total),
-	    rte_cpu_to_be_32(id_and_offset),
-	    rte_cpu_to_be_32((uint32_t)hop_limit << 24 | (uint32_t)proto << 16),
-	    net_addr_get_v4(&flow->local),
-	    net_addr_get_v4(&flow->remote),
-	};
-	uint8_t *to = header;
-
-	if (checksum)
-		w[2] |= rte_cpu_to_be_32(
-		    rte_be_to_cpu_16(csum_finish((uint64_t)w[0] + w[1] + w[2] + w[3] + w[4])));
-	for (unsigned i = 0; i < RTE_DIM(w); i++)
-		memcpy(to + i * sizeof(w[0]), &w[i], sizeof(w[0]));
-}
-
 void
 ip4_write_header(void *header, const struct net_flow *flow, uint8_t proto, uint8_t hop_limit, uint32_t total,
     uint32_t id_and_offset, bool checksum)

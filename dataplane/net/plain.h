@@ -13,6 +13,7 @@
 
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/neigh.h"
+#include "dataplane/net/pkt.h"
 #include "dataplane/net/stack.h"
 
 #define PLAIN_HEADERS (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr))
@@ -98,14 +99,6 @@ plain_flow(const struct iface *ifc, const uint8_t *ip, uint32_t ports)
 	};
 }
 
-static inline void
-plain_cut(struct rte_mbuf *m, uint32_t off, uint32_t len)
-{
-	m->data_off = (uint16_t)(m->data_off + off);
-	m->data_len = (uint16_t)len;
-	m->pkt_len = len;
-}
-
 static inline bool
 plain_udp_input(
     struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m, const uint8_t *ip, uint32_t l4_len)
@@ -122,7 +115,7 @@ plain_udp_input(
 	struct net_udp_rx *rx = &stack->udp_rx[stack->udp_rx_len++];
 	rx->flow = plain_flow(ifc, ip, ports);
 	rx->m = m;
-	plain_cut(m, PLAIN_HEADERS + sizeof(struct rte_udp_hdr), len - (uint32_t)sizeof(struct rte_udp_hdr));
+	pkt_cut(m, PLAIN_HEADERS + sizeof(struct rte_udp_hdr), len - (uint32_t)sizeof(struct rte_udp_hdr));
 	return true;
 }
 
@@ -138,7 +131,7 @@ plain_tcp_input(
 	rx->flow = plain_flow(ifc, ip, plain_load32(l4));
 	rx->m = m;
 	rx->ecn_ce = (ip[1] & PLAIN_ECN_CE) == PLAIN_ECN_CE;
-	plain_cut(m, PLAIN_HEADERS, l4_len);
+	pkt_cut(m, PLAIN_HEADERS, l4_len);
 	return true;
 }
 
@@ -185,14 +178,14 @@ plain_l4_sum(
 	return proto == IPPROTO_UDP && sum == 0 ? 0xffff : sum; /* 0 would mean "none" (RFC 768) */
 }
 
-/* Five words, summed in registers: no load waits for smaller stores. */
+/* Words, not fields: they are summed in registers, and no load waits for smaller stores. */
 static inline void
-plain_ip_write(uint8_t *ip, const struct net_flow *flow, uint8_t proto, uint32_t total,
+ip4_write(uint8_t *ip, const struct net_flow *flow, uint8_t proto, uint8_t hop_limit, uint32_t total,
     uint32_t id_and_offset, bool checksum)
 {
-	const uint32_t first = rte_cpu_to_be_32(0x45000000u | total);
+	const uint32_t first = rte_cpu_to_be_32((uint32_t)RTE_IPV4_VHL_DEF << 24 | total);
 	const uint32_t second = rte_cpu_to_be_32(id_and_offset);
-	uint32_t third = rte_cpu_to_be_32(IP_HOPS << 24 | (uint32_t)proto << 16);
+	uint32_t third = rte_cpu_to_be_32((uint32_t)hop_limit << 24 | (uint32_t)proto << 16);
 	const uint32_t local = net_addr_get_v4(&flow->local), remote = net_addr_get_v4(&flow->remote);
 
 	if (checksum)
@@ -230,7 +223,7 @@ plain_output(struct net_stack *stack, const struct net_flow *flow, uint8_t proto
 	const rte_be16_t type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
 
 	memcpy(l4 + sum_off, &sum, sizeof(sum));
-	plain_ip_write(eth + sizeof(struct rte_ether_hdr), flow, proto, total, word,
+	ip4_write(eth + sizeof(struct rte_ether_hdr), flow, proto, IP_HOPS, total, word,
 	    !(offloads & NET_OFFLOAD_TX_IP4_CSUM));
 	memcpy(eth, mac, RTE_ETHER_ADDR_LEN);
 	memcpy(eth + RTE_ETHER_ADDR_LEN, &ifc->conf.mac, RTE_ETHER_ADDR_LEN);
