@@ -256,6 +256,11 @@ $(B)/bench/serve_cost: $(B)/obj/tests/bench/serve_cost.o $(DATAPLANE_LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -lnuma -lcrypt -lpthread
 
+$(B)/bench/tcp_cost: $(B)/obj/tests/bench/tcp_cost.o $(DATAPLANE_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -lnuma -lcrypt -lpthread
+
 $(B)/bench/restart_cost: $(B)/obj/tests/bench/restart_cost.o $(STORE_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -303,9 +308,9 @@ bench-store: ## speed of the store alone, into docs/STORE.md
 	@scripts/bench-store --build $(B) --docs docs/STORE.md
 
 .PHONY: bench-cost
-bench-cost: ## instructions a request, by callgrind, into docs/PERFORMANCE.md's second table
+bench-cost: ## instructions a request, by callgrind, into tables of docs/PERFORMANCE.md
 	@scripts/deps build bench
-	@$(SUBMAKE) $(B)/bench/serve_cost
+	@$(SUBMAKE) $(B)/bench/serve_cost $(B)/bench/tcp_cost
 	@scripts/bench-cost --build $(B) --docs docs/PERFORMANCE.md
 
 .PHONY: bench-wireload
