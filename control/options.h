@@ -18,6 +18,7 @@ enum option_type {
 	OPTION_DURATION, /* microseconds, with s, ms, us */
 	OPTION_ENUM,     /* position in the choices "a|b|c" */
 	OPTION_STRING,   /* char array */
+	OPTION_NAME,     /* char array that becomes part of file names */
 	OPTION_INTLIST,  /* int array right before the unsigned field that counts it */
 	OPTION_PREFIXES, /* the same of struct dataplane_prefix */
 	OPTION_PREFIX4,  /* address and prefix of struct dataplane_port_config */

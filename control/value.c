@@ -250,6 +250,23 @@ load_number(const struct option *option, const void *field)
 	}
 }
 
+/* ASCII: "C" is the locale of the daemon. */
+static int
+parse_text_option(const struct option *option, char *field, const char *text)
+{
+	bool name = option->type == OPTION_NAME;
+	if (strlen(text) < option->min || strlen(text) > option->max)
+		return -ERANGE;
+	if (name && !isalnum((unsigned char)*text))
+		return -EINVAL;
+	for (const char *at = text; *at != '\0'; at++)
+		if (name ? !isalnum((unsigned char)*at) && strchr("._-", *at) == NULL
+		         : !isprint((unsigned char)*at))
+			return -EINVAL;
+	memcpy(field, text, strlen(text) + 1);
+	return 0;
+}
+
 static int
 parse_number_option(const struct option *option, void *field, const char *text)
 {
@@ -291,13 +308,8 @@ value_parse(const struct option *option, void *base, const char *text)
 			*(unsigned *)field = choice;
 		return error;
 	case OPTION_STRING:
-		if (strlen(text) < option->min || strlen(text) > option->max)
-			return -ERANGE;
-		for (const char *at = text; *at != '\0'; at++)
-			if (!isprint((unsigned char)*at)) /* ASCII: "C" is the locale of the daemon */
-				return -EINVAL;
-		memcpy(field, text, strlen(text) + 1);
-		return 0;
+	case OPTION_NAME:
+		return parse_text_option(option, field, text);
 	case OPTION_INTLIST:
 		return parse_list_option(option, base, text);
 	case OPTION_PREFIXES:
@@ -356,6 +368,11 @@ value_expected(const struct option *option, char *out, size_t out_bytes)
 	case OPTION_STRING:
 		snprintf(out, out_bytes, "%" PRIu64 " to %" PRIu64 " printable ASCII characters", option->min,
 		    option->max);
+		break;
+	case OPTION_NAME:
+		snprintf(out, out_bytes,
+		    "%" PRIu64 " to %" PRIu64 " letters, digits, . - or _, the first a letter or digit",
+		    option->min, option->max);
 		break;
 	case OPTION_INTLIST:
 		snprintf(out, out_bytes, "a list of %s from 0 to %" PRIu64 ", such as 2-5,7", option->unit,
@@ -449,6 +466,7 @@ value_format(const struct option *option, const void *base, char *out, size_t ou
 		format_choice(option->unit, *(const unsigned *)field, out, out_bytes);
 		break;
 	case OPTION_STRING:
+	case OPTION_NAME:
 		snprintf(out, out_bytes, "%s", (const char *)field);
 		break;
 	case OPTION_INTLIST:

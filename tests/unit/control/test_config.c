@@ -106,6 +106,10 @@ bad_value_says_what_was_expected(void **state)
 	    "w.conf:5:8: workers.cpus: expected a list of cpus from 0 to 1023, such as 2-5,7, not \"3-1\"");
 	assert_only_error(
 	    PORT "[memory]\nevict = maybe\n", "w.conf:5:9: memory.evict: expected yes or no, not \"maybe\"");
+	assert_only_error(PORT "[wirecache]\ninstance = ../x\n",
+	    "w.conf:5:12: wirecache.instance: expected 1 to 31 letters, digits, . - or _, the first a letter "
+	    "or "
+	    "digit, not \"../x\"");
 	assert_only_error(PORT "gateway4 = x\n",
 	    "w.conf:4:12: port.lan0.gateway4: expected an IPv4 address, such as 10.77.0.1, not \"x\"");
 }

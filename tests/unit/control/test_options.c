@@ -80,6 +80,7 @@ table_every_field_has_the_width_of_its_type(void **state)
 			assert_int_equal(option->bytes, sizeof(bool));
 			break;
 		case OPTION_STRING:
+		case OPTION_NAME:
 			assert_true(option->max < option->bytes);
 			break;
 		case OPTION_ENUM:
@@ -240,12 +241,30 @@ choice_takes_its_words_only(void **state)
 static void
 text_too_long_or_not_printable_is_refused(void **state)
 {
+	const struct option *path = option_find("control", "socket");
+	char longest[109] = {0};
+	memset(longest, 'x', 107);
+	assert_int_equal(value_parse(path, &config, longest), 0);
+	longest[107] = 'x';
+	assert_int_equal(value_parse(path, &config, longest), -ERANGE);
+	assert_int_equal(value_parse(path, &config, ""), -ERANGE);
+	assert_int_equal(value_parse(path, &config, "a\tb"), -EINVAL);
+	assert_int_equal(value_parse(path, &config, "\xff"), -EINVAL);
+}
+
+static void
+name_of_files_takes_nothing_that_a_path_or_a_shell_would_read(void **state)
+{
 	const struct option *instance = option_find("wirecache", "instance");
+	static const char *const bad[] = {
+	    "a/b", "..", ".a", "-a", "_a", "a b", "a*", "a?", "$a", "a;b", "a\xc3\xa4"};
 	assert_int_equal(value_parse(instance, &config, "1234567890123456789012345678901"), 0);
 	assert_int_equal(value_parse(instance, &config, "12345678901234567890123456789012"), -ERANGE);
 	assert_int_equal(value_parse(instance, &config, ""), -ERANGE);
-	assert_int_equal(value_parse(instance, &config, "a\tb"), -EINVAL);
-	assert_int_equal(value_parse(instance, &config, "\xff"), -EINVAL);
+	assert_int_equal(value_parse(instance, &config, "run-wire0.7_b"), 0);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(value_parse(instance, &config, bad[i]), -EINVAL);
+	assert_string_equal(config.dataplane.file_prefix, "run-wire0.7_b");
 }
 
 static void
@@ -318,6 +337,7 @@ main(void)
 	    cmocka_unit_test(bool_words_are_understood),
 	    cmocka_unit_test(choice_takes_its_words_only),
 	    cmocka_unit_test(text_too_long_or_not_printable_is_refused),
+	    cmocka_unit_test(name_of_files_takes_nothing_that_a_path_or_a_shell_would_read),
 	    cmocka_unit_test(lists_sizes_and_durations_are_formatted_as_written),
 	    cmocka_unit_test(longest_list_fits_the_text),
 	    cmocka_unit_test(distance_counts_edits_and_swaps),
