@@ -92,7 +92,7 @@ $(B)/wirecached: $(B)/obj/control/main.o $(call lib,control) $(DATAPLANE_LIBS)
 
 $(B)/wirectl: $(B)/obj/control/ctl/main.o $(call lib,control/ctl)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) -o $@ $^ -ljansson -lmicrohttpd
+	$(Q)$(CC) $(OPT) -o $@ $^ -ljansson -lmicrohttpd -lpcap
 
 # The load generator: a library beside its main.c, so that its unit tests link it; its DPDK backend is the appliance's
 # ports and network stack from the other end.
@@ -112,7 +112,7 @@ UNIT_LIBS_control := $(call lib,control) $(call lib,control/ctl)
 UNIT_LD_store := -lnuma
 UNIT_LD_net = $(DPDK_LIBS)
 UNIT_LD_serve = $(DPDK_LIBS) -lnuma -ljansson -lcrypt
-UNIT_LD_control := -linih -ljansson -lmicrohttpd
+UNIT_LD_control := -linih -ljansson -lmicrohttpd -lpcap
 UNIT_LIBS_load := $(LOAD_LIBS) $(DATAPLANE_LIBS)
 UNIT_LD_load = $(LOAD_LD)
 UNIT_LIBS_linear := $(call lib,tests/linear)

@@ -35,10 +35,10 @@ now_ms(const struct commands *commands)
 json_t *
 commands_capture_open(struct commands *commands, struct commands_call *call)
 {
-	const char *filter = usage_flag(&call->words, "--filter");
+	const char *program = usage_flag(&call->words, "--program");
 	struct dataplane_info info;
 	json_t *ports = json_array();
-	if (observe_capture_start(commands->dataplane, filter != NULL ? filter : "", call->error) != 0) {
+	if (observe_capture_start(commands->dataplane, program != NULL ? program : "", call->error) != 0) {
 		json_decref(ports);
 		return NULL;
 	}

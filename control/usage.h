@@ -3,7 +3,7 @@
  * accepts the other accepts, and both refuse with the same sentence.
  *
  * A usage is what help prints: "FILE" a word that must be there, "[GROUP]" one that may, "WORD..." one or more,
- * "[--flag]" and "[--a|--b]" flags, "[--flag VALUE]" a flag with a value. The word of FILE, always the first, is a path that
+ * "[--flag]" and "[--a|--b]" flags, "[--flag VALUE]" a flag with a value, "--flag VALUE" one that must be there. The word of FILE, always the first, is a path that
  * wirectl reads: the daemon gets the content, as "text" of the request.
  *
  * No state, no allocation: results point into the words.
@@ -56,7 +56,7 @@ usage_next(const char **usage, struct usage_token *token)
 	bool closed = len > 0 && begin[len - 1] == ']';
 	len -= closed;
 	token->is_flag = *begin == '-';
-	token->takes_value = token->is_flag && token->optional && !closed;
+	token->takes_value = token->is_flag && !closed;
 	if (token->takes_value) {
 		*usage += strspn(*usage, " ");
 		*usage += strcspn(*usage, " ");
@@ -78,6 +78,16 @@ usage_token_is(const struct usage_token *token, const char *flag)
 		at += len + (at[len] == '|');
 	}
 	return false;
+}
+
+/* The flag's value ("" if it takes none), or NULL if it was not given. */
+static inline const char *
+usage_flag(const struct usage_words *words, const char *name)
+{
+	for (unsigned i = 0; i < words->flags_len; i++)
+		if (strcmp(words->flags[i].name, name) == 0)
+			return words->flags[i].value;
+	return NULL;
 }
 
 /* Is it a flag of this usage? *takes_value only if so. */
@@ -107,6 +117,20 @@ usage_file_at(const char *usage)
 		at++;
 	}
 	return -1;
+}
+
+/* The flags that must be there. False: error names one that is missing. */
+static inline bool
+usage_flags_complete(const char *usage, const struct usage_words *out, char error[USAGE_ERROR_MAX])
+{
+	struct usage_token token;
+	while (usage_next(&usage, &token)) {
+		if (!token.is_flag || token.optional || usage_flag(out, token.text) != NULL)
+			continue;
+		snprintf(error, USAGE_ERROR_MAX, "%s is missing", token.text);
+		return false;
+	}
+	return true;
 }
 
 static inline void
@@ -167,17 +191,7 @@ usage_parse(const char *usage, const char *const words[], unsigned len, struct u
 		snprintf(error, USAGE_ERROR_MAX, "too few words");
 		return false;
 	}
-	return true;
-}
-
-/* The flag's value ("" if it takes none), or NULL if it was not given. */
-static inline const char *
-usage_flag(const struct usage_words *words, const char *name)
-{
-	for (unsigned i = 0; i < words->flags_len; i++)
-		if (strcmp(words->flags[i].name, name) == 0)
-			return words->flags[i].value;
-	return NULL;
+	return usage_flags_complete(usage, out, error);
 }
 
 /* The plain word at that place, or NULL. */

@@ -7,13 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <pcap/pcap.h>
 
+#include "dataplane/bytecode.h"
 #include "dataplane/worker.h"
 
 #define PASS_WAIT_US   100u
 #define PASS_WAITS_MAX 100u
-#define LINK_BYTES_MAX 65535 /* of a packet, for the filter's compiler */
 
 struct capture_ring {
 	_Atomic uint32_t head __rte_cache_aligned; /* the worker's */
@@ -26,10 +25,9 @@ struct capture_ring {
 struct capture {
 	struct worker_shared *shared;
 	struct capture_ring *rings; /* one a worker */
-	struct bpf_program filter;
-	bool has_filter;      /* it is compiled, and to be freed */
-	uint64_t stopped_tsc; /* 0: never */
-	unsigned first;       /* the worker that is read first next time */
+	struct bpf_program filter;  /* no instructions: all packets */
+	uint64_t stopped_tsc;       /* 0: never */
+	unsigned first;             /* the worker that is read first next time */
 };
 
 struct capture *
@@ -55,8 +53,7 @@ capture_destroy(struct capture *capture)
 {
 	if (!capture)
 		return;
-	if (capture->has_filter)
-		pcap_freecode(&capture->filter);
+	free(capture->filter.bf_insns);
 	free(capture->rings);
 	free(capture);
 }
@@ -88,25 +85,10 @@ wait_unused(const struct capture *capture)
 	return true;
 }
 
-static int
-compile(struct capture *capture, const char *filter, char error[DATAPLANE_ERROR_MAX])
-{
-	pcap_t *nothing = pcap_open_dead(DLT_EN10MB, LINK_BYTES_MAX);
-	int rc = nothing ? 0 : -ENOMEM;
-
-	if (nothing && pcap_compile(nothing, &capture->filter, filter, 1, PCAP_NETMASK_UNKNOWN) != 0) {
-		snprintf(error, DATAPLANE_ERROR_MAX, "the filter is wrong: %s", pcap_geterr(nothing));
-		rc = -EINVAL;
-	}
-	if (nothing)
-		pcap_close(nothing);
-	capture->has_filter = rc == 0;
-	return rc;
-}
-
 int
 capture_start(struct capture *capture, const char *filter, char error[DATAPLANE_ERROR_MAX])
 {
+	struct bpf_program program = {0};
 	int rc;
 
 	if (atomic_load_explicit(&capture->shared->capturing, memory_order_relaxed)) {
@@ -119,11 +101,13 @@ capture_start(struct capture *capture, const char *filter, char error[DATAPLANE_
 		    error, DATAPLANE_ERROR_MAX, "a worker is still busy with the last capture: try again");
 		return -EAGAIN;
 	}
-	if (capture->has_filter)
-		pcap_freecode(&capture->filter);
-	rc = compile(capture, filter, error);
-	if (rc != 0)
-		return rc;
+	if (*filter != '\0') {
+		rc = bytecode_parse(filter, &program, error);
+		if (rc != 0)
+			return rc;
+	}
+	free(capture->filter.bf_insns);
+	capture->filter = program;
 	for (unsigned i = 0; i < capture->shared->workers_len; i++) {
 		struct capture_ring *ring = &capture->rings[i];
 
@@ -183,11 +167,12 @@ packet_add(struct capture *capture, const struct worker *worker, unsigned port, 
 	struct capture_ring *ring = &capture->rings[worker->index];
 	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	struct observe_packet *packet = &ring->packets[head % CAPTURE_RING_LEN];
+	const struct bpf_insn *filter = capture->filter.bf_insns;
 	uint32_t bytes = RTE_MIN(m->pkt_len, OBSERVE_PACKET_MAX);
 	const uint8_t *data;
 
 	data = rte_pktmbuf_read(m, 0, bytes, ring->joined);
-	if (!data || bpf_filter(capture->filter.bf_insns, data, m->pkt_len, bytes) == 0)
+	if (!data || (filter && bpf_filter(filter, data, m->pkt_len, bytes) == 0))
 		return;
 	/* acquire: pairs with the reader's release */
 	if (head - atomic_load_explicit(&ring->tail, memory_order_acquire) == CAPTURE_RING_LEN) {

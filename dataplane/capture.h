@@ -28,7 +28,7 @@ struct worker_shared;
 struct capture *capture_create(struct worker_shared *shared);
 void capture_destroy(struct capture *capture);
 
-/* filter: as tcpdump takes it, "" for all packets. 0, or negative errno with a sentence. */
+/* filter: a program as bytecode.h reads it, "" for all packets. 0, or negative errno with a sentence. */
 int capture_start(struct capture *capture, const char *filter, char error[DATAPLANE_ERROR_MAX]);
 void capture_stop(struct capture *capture);
 

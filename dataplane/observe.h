@@ -111,7 +111,7 @@ struct observe_packet {
 };
 
 /*
- * Captures packets from now on, those that the filter takes ("" for all; as tcpdump's). One capture at a time: -EBUSY.
+ * Captures packets from now on, those that the filter takes (bytecode.h; "" for all). One capture at a time: -EBUSY.
  * Negative errno with a sentence.
  */
 int observe_capture_start(struct dataplane *dataplane, const char *filter, char error[DATAPLANE_ERROR_MAX]);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "control/base64.h"
+#include "control/ctl/filter.h"
 #include "control/ctl/pcapng.h"
 #include "control/version.h"
 
@@ -28,10 +29,10 @@ interrupt(int number)
 }
 
 static json_t *
-request(const char *verb, const char *filter)
+request(const char *verb, const char *program)
 {
-	if (filter != NULL)
-		return json_pack("{s:[ssss]}", "command", "capture", verb, "--filter", filter);
+	if (program != NULL)
+		return json_pack("{s:[ssss]}", "command", "capture", verb, "--program", program);
 	return json_pack("{s:[ss]}", "command", "capture", verb);
 }
 
@@ -112,27 +113,6 @@ copy(const struct invocation *invocation, FILE *out, unsigned long most)
 	return code;
 }
 
-static enum wire_exit
-capture_into(const struct invocation *invocation, FILE *out, const char *filter, unsigned long most)
-{
-	json_t *answer;
-	struct sigaction action = {.sa_handler = interrupt};
-	enum wire_exit code =
-	    invocation_call(invocation, request("open", filter != NULL ? filter : ""), &answer);
-	if (answer == NULL)
-		return code;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	write_header(out, answer);
-	json_decref(answer);
-	code = copy(invocation, out, most);
-	if (code == WIRE_OK) {
-		code = invocation_call(invocation, request("stop", NULL), &answer);
-		json_decref(answer);
-	}
-	return code;
-}
-
 /* For its owner only: packets carry values, and passwords of logins. */
 static FILE *
 open_file(const char *path)
@@ -141,28 +121,73 @@ open_file(const char *path)
 	return fd >= 0 ? fdopen(fd, "w") : NULL;
 }
 
+static enum wire_exit
+end_capture(const struct invocation *invocation)
+{
+	json_t *answer;
+	enum wire_exit code = invocation_call(invocation, request("stop", NULL), &answer);
+	json_decref(answer);
+	return code;
+}
+
+static enum wire_exit
+capture_into(const struct invocation *invocation, const json_t *opened, FILE *out, const char *path,
+    unsigned long most)
+{
+	struct sigaction action = {.sa_handler = interrupt};
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	write_header(out, opened);
+	enum wire_exit code = copy(invocation, out, most);
+	if (code == WIRE_OK)
+		code = end_capture(invocation);
+	bool bad = ferror(out);
+	bad |= (out != stdout ? fclose(out) : fflush(out)) != 0;
+	if (bad)
+		fprintf(stderr, "wirectl: %s: cannot be written\n", path);
+	return bad ? WIRE_FAILED : code;
+}
+
+/* The file is opened, and what was in it lost, only once the daemon has agreed. */
+static enum wire_exit
+capture_to(const struct invocation *invocation, const char *program, const char *path, unsigned long most)
+{
+	json_t *opened;
+	enum wire_exit code = invocation_call(invocation, request("open", program), &opened);
+	if (opened == NULL)
+		return code;
+	FILE *out = strcmp(path, "-") == 0 ? stdout : open_file(path);
+	if (out != NULL) {
+		code = capture_into(invocation, opened, out, path, most);
+	} else {
+		fprintf(stderr, "wirectl: %s: %s\n", path, strerror(errno));
+		code = WIRE_FAILED;
+		(void)end_capture(invocation);
+	}
+	json_decref(opened);
+	return code;
+}
+
 int
 local_capture(const struct invocation *invocation)
 {
 	const char *path = usage_flag(&invocation->given, "-w"),
 	           *filter = usage_flag(&invocation->given, "-f");
 	const char *count = usage_flag(&invocation->given, "-c");
-	char *end = NULL;
+	char *end = NULL, *program = NULL, error[FILTER_ERROR_MAX];
 	unsigned long most = count != NULL ? strtoul(count, &end, 10) : ~0ul;
-	if (path == NULL || (count != NULL && (*count < '0' || *count > '9' || *end != '\0' || most == 0))) {
-		fprintf(stderr, path == NULL ? "wirectl: capture start needs -w FILE, or -w - for stdout\n"
-		                             : "wirectl: -c: expected a number from 1 on\n");
+	if (count != NULL && (*count < '0' || *count > '9' || *end != '\0' || most == 0)) {
+		fprintf(stderr, "wirectl: -c: expected a number from 1 on\n");
 		return WIRE_USAGE;
 	}
-	FILE *out = strcmp(path, "-") == 0 ? stdout : open_file(path);
-	if (out == NULL) {
-		fprintf(stderr, "wirectl: %s: %s\n", path, strerror(errno));
-		return WIRE_FAILED;
+	if (filter != NULL) {
+		program = filter_compile(filter, error);
+		if (program == NULL) {
+			fprintf(stderr, "wirectl: %s\n", error);
+			return WIRE_FAILED;
+		}
 	}
-	int code = capture_into(invocation, out, filter, most);
-	bool bad = ferror(out);
-	bad |= (out != stdout ? fclose(out) : fflush(out)) != 0;
-	if (bad)
-		fprintf(stderr, "wirectl: %s: cannot be written\n", path);
-	return bad ? WIRE_FAILED : code;
+	enum wire_exit code = capture_to(invocation, program, path, most);
+	free(program);
+	return (int)code;
 }

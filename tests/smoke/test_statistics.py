@@ -279,7 +279,40 @@ def capture_stopped_by_another_ends_well_and_can_begin_again(target):
 def capture_with_a_wrong_filter_says_why(target):
     done = target.wirectl("capture", "start", "-w", "/dev/null", "-f", "port port")
     assert done.returncode == 1 and b"the filter is wrong: " in done.stdout, done.stdout
-    assert target.wirectl("capture", "start").returncode == 2
+    done = target.wirectl("capture", "start", "-f", "tcp")
+    assert done.returncode == 2 and b"-w is missing" in done.stdout, done.stdout
+
+
+@test(appliance_only=True)
+def daemon_compiles_no_filter_and_takes_only_sound_programs(target):
+    for text in ("host www.example.org", "1,40 0 0 12", "2,21 0 5 2048,6 0 0 0"):
+        done = target.wirectl("capture", "open", "--program", text)
+        assert done.returncode == 1 and b"wirectl capture start compiles one" in done.stdout, done.stdout
+    assert target.json("capture", "open", "--program", "1,6 0 0 65535")["capture"] == "on"
+    assert target.json("capture", "stop")["capture"] == "ended"
+
+
+@test(appliance_only=True)
+def capture_that_is_refused_leaves_the_file_as_it_was(target):
+    path = os.path.join(target.directory, "kept.pcapng")
+    with open(path, "w", encoding="ascii") as out:
+        out.write("what was captured before")
+    appliance.wait_for(lambda: target.wirectl("capture", "open").returncode == 0, "the last capture's end")
+    assert b"already" in target.wirectl("capture", "start", "-w", path).stdout
+    target.json("capture", "stop")
+    assert b"the filter is wrong" in target.wirectl("capture", "start", "-w", path, "-f", "port port").stdout
+    assert b"loop" in target.wirectl("capture", "start", "-w", path, "-f", "ip6 protochain 6").stdout
+    with open(path, encoding="ascii") as kept:
+        assert kept.read() == "what was captured before"
+
+
+@test(appliance_only=True)
+def capture_that_cannot_write_its_file_ends_at_once(target):
+    path = os.path.join(target.directory, "nowhere", "file.pcapng")
+    def refused():
+        return b"No such file" in target.wirectl("capture", "start", "-w", path).stdout
+    appliance.wait_for(refused, "the last capture's end")
+    assert target.json("capture", "stop")["capture"] == "there was none"
 
 
 class Telemetry:

@@ -269,7 +269,7 @@ int
 observe_capture_start(struct dataplane *dataplane, const char *filter, char error[DATAPLANE_ERROR_MAX])
 {
 	if (strcmp(filter, "nonsense") == 0) {
-		snprintf(error, DATAPLANE_ERROR_MAX, "the filter is wrong: syntax error");
+		snprintf(error, DATAPLANE_ERROR_MAX, "the filter is damaged");
 		return -1;
 	}
 	dataplane->capturing = true;

@@ -68,6 +68,18 @@ wrong_flags_are_named(void **state)
 }
 
 static void
+flag_without_brackets_must_be_given(void **state)
+{
+	assert_false(parses("-w FILE [-c COUNT]", "-c", "3", NULL));
+	assert_string_equal(error, "-w is missing");
+	assert_false(parses("-w FILE [-c COUNT]", "-w", NULL, NULL));
+	assert_string_equal(error, "-w needs a value");
+	assert_true(parses("-w FILE [-c COUNT]", "-w", "-", NULL));
+	assert_string_equal(usage_flag(&out, "-w"), "-");
+	assert_int_equal(usage_file_at("-w FILE [-c COUNT]"), -1);
+}
+
+static void
 more_flags_than_fit_are_refused(void **state)
 {
 	const char *words[USAGE_FLAGS_MAX + 1];
@@ -92,6 +104,7 @@ main(void)
 	    cmocka_unit_test(plain_words_are_counted),
 	    cmocka_unit_test(flags_stand_anywhere_and_take_their_values),
 	    cmocka_unit_test(wrong_flags_are_named),
+	    cmocka_unit_test(flag_without_brackets_must_be_given),
 	    cmocka_unit_test(more_flags_than_fit_are_refused),
 	    cmocka_unit_test(file_has_a_place),
 	};

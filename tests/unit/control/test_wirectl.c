@@ -17,6 +17,7 @@
 
 #include "control/ctl/catalog.h"
 #include "control/ctl/client.h"
+#include "control/ctl/filter.h"
 #include "control/ctl/human.h"
 #include "control/ctl/render.h"
 #include "control/wire.h"
@@ -298,6 +299,20 @@ completion_offers_nouns_verbs_and_words(void **state)
 }
 
 static void
+filter_becomes_a_program_or_a_sentence(void **state)
+{
+	char error[FILTER_ERROR_MAX];
+	char *program = filter_compile("ip", error);
+	assert_string_equal(program, "4,40 0 0 12,21 0 1 2048,6 0 0 65535,6 0 0 0");
+	free(program);
+	program = filter_compile("", error);
+	assert_string_equal(program, "1,6 0 0 65535");
+	free(program);
+	assert_null(filter_compile("port port", error));
+	assert_non_null(strstr(error, "the filter is wrong: "));
+}
+
+static void
 absent_socket_is_unreachable(void **state)
 {
 	char error[CLIENT_ERROR_MAX];
@@ -343,6 +358,7 @@ main(void)
 	    cmocka_unit_test(catalog_finds_nouns_verbs_and_the_verb_left_out),
 	    cmocka_unit_test(help_fits_eighty_columns_and_names_every_command),
 	    cmocka_unit_test(completion_offers_nouns_verbs_and_words),
+	    cmocka_unit_test(filter_becomes_a_program_or_a_sentence),
 	    cmocka_unit_test(absent_socket_is_unreachable),
 	    cmocka_unit_test(daemon_that_does_not_answer_is_given_up),
 	};
