@@ -15,7 +15,7 @@
 #include "control/wire.h"
 #include "store/store.h"
 
-#define FINDINGS_MAX        16u
+#define NOTES_MAX           16u
 #define MBUFS_FREE_PCT_MIN  5u  /* below it bursts begin to be lost */
 #define CONNECTIONS_PCT_MAX 95u /* above it new clients are soon refused */
 
@@ -141,18 +141,13 @@ check_connections(struct report *report, const struct dataplane_info *info)
 		    info->connections_max);
 }
 
-/* What the data plane itself found; what is only worth knowing goes to notes. */
 static void
-check_findings(struct report *report, struct dataplane *dataplane, json_t *notes)
+add_notes(struct dataplane *dataplane, json_t *notes)
 {
-	struct dataplane_finding findings[FINDINGS_MAX];
-	unsigned failing = 0, len = dataplane_findings(dataplane, findings, FINDINGS_MAX);
-	for (unsigned i = 0; i < len && i < FINDINGS_MAX; i++) {
-		failing += findings[i].failing;
-		json_array_append_new(
-		    findings[i].failing ? report->problems : notes, json_string(findings[i].text));
-	}
-	add_check(report, "data plane", failing > 0 ? FAILING : HEALTHY, "%u problems found", failing);
+	struct dataplane_note found[NOTES_MAX];
+	unsigned len = dataplane_notes(dataplane, found, NOTES_MAX);
+	for (unsigned i = 0; i < len; i++)
+		json_array_append_new(notes, json_string(found[i].text));
 }
 
 static void
@@ -204,7 +199,7 @@ commands_status(struct commands *commands, struct commands_call *call)
 	check_restart(&report, &store);
 	check_connections(&report, &info);
 	check_service(&report, commands, &info, notes);
-	check_findings(&report, commands->dataplane, notes);
+	add_notes(commands->dataplane, notes);
 	call->exit_code = report.health == HEALTHY ? WIRE_OK : WIRE_UNHEALTHY;
 	return json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o}",
 	    "health", health_words[report.health], "problems", report.problems, "version", wirecache_version,

@@ -250,11 +250,10 @@ unsigned dataplane_cache_info(
 bool dataplane_stats(struct dataplane *dataplane, const char *group,
     void (*emit)(void *emit_ctx, const char *name, const char *value), void *emit_ctx);
 
-/* Conditions an operator should know of; each one sentence with what to do. Returns how many were written. */
-struct dataplane_finding {
-	bool failing; /* else only worth knowing: health stays good */
+/* What was done without at start and is worth knowing, a sentence each with what to do. Returns how many were written. */
+struct dataplane_note {
 	char text[DATAPLANE_DEVICE_MAX];
 };
-unsigned dataplane_findings(struct dataplane *dataplane, struct dataplane_finding *out, unsigned room);
+unsigned dataplane_notes(struct dataplane *dataplane, struct dataplane_note *out, unsigned room);
 
 #endif

@@ -201,44 +201,43 @@ dataplane_info(struct dataplane *dataplane, struct dataplane_info *info)
 	snprintf(info->dpdk_version, sizeof(info->dpdk_version), "%s", rte_version());
 }
 
-/* ---- findings --------------------------------------------------------------------------------- */
+/* ---- notes ------------------------------------------------------------------------------------ */
 
-struct findings {
-	struct dataplane_finding *out;
+struct notes {
+	struct dataplane_note *out;
 	unsigned room, len;
 };
 
-static __attribute__((format(printf, 3, 4))) void
-finding_add(struct findings *findings, bool failing, const char *format, ...)
+static __attribute__((format(printf, 2, 3))) void
+note_add(struct notes *notes, const char *format, ...)
 {
 	va_list list;
 
-	if (findings->len == findings->room)
+	if (notes->len == notes->room)
 		return;
-	findings->out[findings->len].failing = failing;
 	va_start(list, format);
-	vsnprintf(findings->out[findings->len].text, sizeof(findings->out[0].text), format, list);
+	vsnprintf(notes->out[notes->len].text, sizeof(notes->out[0].text), format, list);
 	va_end(list);
-	findings->len++;
+	notes->len++;
 }
 
 static void
-findings_of_memory(struct dataplane *dataplane, struct findings *findings)
+notes_of_memory(struct dataplane *dataplane, struct notes *notes)
 {
 	struct store_info store;
 
 	items_info(&dataplane->whole, &store);
 	if (dataplane->config.store.hugepages && !store.hugepages)
-		finding_add(findings, false,
+		note_add(notes,
 		    "the store lies on normal pages: reserve %zu hugepages of 2 MB (scripts/hugepages) and "
 		    "restart",
 		    store.limit_bytes >> 21);
 	if (dataplane->topology.caches[0].nodes_len && !store.bound)
-		finding_add(findings, false,
+		note_add(notes,
 		    "the store is not bound to its NUMA nodes: the kernel refused; check memory.nodes "
 		    "against numactl -H");
 	if (!dataplane->eal_hugepages && dataplane->config.hugepages != DATAPLANE_HUGEPAGES_OFF)
-		finding_add(findings, false,
+		note_add(notes,
 		    "packet memory lies on normal pages: reserve %u MB of hugepages (scripts/hugepages) and "
 		    "restart",
 		    (unsigned)((uint64_t)dataplane_mbufs(&dataplane->config) * DATAPLANE_MBUF_BYTES *
@@ -248,42 +247,22 @@ findings_of_memory(struct dataplane *dataplane, struct findings *findings)
 }
 
 static void
-findings_of_steering(struct dataplane *dataplane, struct findings *findings)
+notes_of_steering(struct dataplane *dataplane, struct notes *notes)
 {
 	for (unsigned i = 0; dataplane->config.steering_port && i < dataplane->ports_len; i++)
 		if (!dataplane->ports[i].steers)
-			finding_add(findings, false,
+			note_add(notes,
 			    "port %s (%s) has no flow rules for the workers' own ports: requests there are "
 			    "answered by whichever worker RSS chooses",
 			    dataplane->ports[i].config->name, dataplane->ports[i].driver);
 }
 
 unsigned
-dataplane_findings(struct dataplane *dataplane, struct dataplane_finding *out, unsigned room)
+dataplane_notes(struct dataplane *dataplane, struct dataplane_note *out, unsigned room)
 {
-	struct findings findings = {.out = out, .room = room};
-	struct dataplane_worker_info worker;
-	struct dataplane_port_info port;
+	struct notes notes = {.out = out, .room = room};
 
-	for (unsigned i = 0; i < dataplane->workers_len; i++) {
-		dataplane_worker_info(dataplane, i, &worker);
-		if (!worker.alive)
-			finding_add(&findings, true,
-			    "worker %u on cpu %d has not come round for a second: see what else runs on that "
-			    "cpu",
-			    i, worker.cpu);
-		if (worker.mbufs_free < worker.mbufs_total / 16)
-			finding_add(&findings, false,
-			    "worker %u has %u of %u packet buffers left: raise workers.mbufs", i,
-			    worker.mbufs_free, worker.mbufs_total);
-	}
-	for (unsigned i = 0; i < dataplane->ports_len; i++) {
-		port_info(&dataplane->ports[i], &port);
-		if (!port.link_up)
-			finding_add(&findings, true, "port %s (%s) has no link: check its cable, or its peer",
-			    port.name, port.device);
-	}
-	findings_of_memory(dataplane, &findings);
-	findings_of_steering(dataplane, &findings);
-	return findings.len;
+	notes_of_memory(dataplane, &notes);
+	notes_of_steering(dataplane, &notes);
+	return notes.len;
 }

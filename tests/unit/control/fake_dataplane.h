@@ -18,8 +18,8 @@ struct dataplane {
 	struct dataplane_port_info ports[2];
 	struct store_info store;
 	unsigned caches_len;
-	struct dataplane_finding finding;
-	unsigned findings_len;
+	struct dataplane_note note;
+	unsigned notes_len;
 	struct observe_latency latencies[2];
 	struct observe_key keys[2]; /* hot and big at once */
 	unsigned keys_len;
@@ -195,11 +195,11 @@ dataplane_stats(struct dataplane *dataplane, const char *group,
 }
 
 unsigned
-dataplane_findings(struct dataplane *dataplane, struct dataplane_finding *out, unsigned room)
+dataplane_notes(struct dataplane *dataplane, struct dataplane_note *out, unsigned room)
 {
-	if (dataplane->findings_len > 0 && room > 0)
-		out[0] = dataplane->finding;
-	return dataplane->findings_len;
+	if (dataplane->notes_len > 0 && room > 0)
+		out[0] = dataplane->note;
+	return dataplane->notes_len;
 }
 
 /* ---- observe.h -------------------------------------------------------------------------------- */

@@ -106,7 +106,7 @@ status_all_well_is_healthy(void **state)
 	assert_string_equal(text_of(result, "health"), "healthy");
 	assert_int_equal(wire_reply_exit(reply), WIRE_OK);
 	assert_int_equal(json_array_size(json_object_get(result, "problems")), 0);
-	assert_int_equal(json_array_size(json_object_get(result, "checks")), 7);
+	assert_int_equal(json_array_size(json_object_get(result, "checks")), 6);
 	assert_int_equal(number_of(result, "uptime_s"), 11520);
 	assert_int_equal(number_of(result, "items"), 12);
 	assert_int_equal(number_of(result, "limit_bytes"), 64 << 20);
@@ -158,17 +158,14 @@ status_buffers_or_connections_nearly_out_is_degraded(void **state)
 }
 
 static void
-status_finding_counts_if_it_is_failing(void **state)
+status_note_is_shown_and_leaves_the_health(void **state)
 {
-	fake.findings_len = 1;
-	fake.finding =
-	    (struct dataplane_finding){.text = "the store lies on normal pages: reserve hugepages"};
+	fake.notes_len = 1;
+	fake.note = (struct dataplane_note){.text = "the store lies on normal pages: reserve hugepages"};
 	json_t *result = ask("\"status\"");
 	assert_string_equal(text_of(result, "health"), "healthy");
 	assert_string_equal(
-	    json_string_value(json_array_get(json_object_get(result, "notes"), 0)), fake.finding.text);
-	fake.finding.failing = true;
-	assert_health("failing", fake.finding.text);
+	    json_string_value(json_array_get(json_object_get(result, "notes"), 0)), fake.note.text);
 }
 
 static void
@@ -351,7 +348,7 @@ main(void)
 	        status_only_port_down_is_failing_one_of_two_degraded, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 	        status_buffers_or_connections_nearly_out_is_degraded, setup, teardown),
-	    cmocka_unit_test_setup_teardown(status_finding_counts_if_it_is_failing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(status_note_is_shown_and_leaves_the_health, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 	        stats_are_those_of_the_data_port_numbers_as_numbers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(stats_group_unknown_is_told_which_there_are, setup, teardown),
