@@ -161,15 +161,23 @@ latency_json(struct commands *commands)
 	return rows;
 }
 
+/* Of the last second; null while nobody asked for anything. */
 static json_t *
 lately_json(struct commands *commands)
 {
-	uint64_t counts[HISTOGRAM_BUCKETS];
+	static const struct {
+		const char *name;
+		double part;
+	} percentiles[] = {{"p50_ns", 0.5}, {"p90_ns", 0.9}, {"p99_ns", 0.99}, {"p999_ns", 0.999}};
+	uint64_t counts[HISTOGRAM_BUCKETS], ns;
+	json_t *object = json_object();
 	observed_latency_lately(&commands->observed, counts);
-	return json_pack("{s:I, s:I, s:I, s:I}", "p50_ns", (json_int_t)histogram_percentile_ns(counts, 0.5),
-	    "p90_ns", (json_int_t)histogram_percentile_ns(counts, 0.9), "p99_ns",
-	    (json_int_t)histogram_percentile_ns(counts, 0.99), "p999_ns",
-	    (json_int_t)histogram_percentile_ns(counts, 0.999));
+	for (size_t i = 0; i < sizeof(percentiles) / sizeof(percentiles[0]); i++) {
+		ns = histogram_percentile_ns(counts, percentiles[i].part);
+		json_object_set_new(
+		    object, percentiles[i].name, ns > 0 ? json_integer((json_int_t)ns) : json_null());
+	}
+	return object;
 }
 
 /* ---- the whole -------------------------------------------------------------------------------- */
