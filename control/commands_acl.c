@@ -118,7 +118,8 @@ commands_acl_del(struct commands *commands, struct commands_call *call)
 	struct dataplane_config *config = &next.dataplane;
 	int at = find_prefix(config, &prefix);
 	if (at < 0) {
-		snprintf(call->error, sizeof(call->error), "the list has no such prefix");
+		snprintf(call->error, sizeof(call->error),
+		    "the list has no such prefix: wirectl acl show names those that it has");
 		return NULL;
 	}
 	/* Without it everybody would be let in, which nobody means by taking a permission away. */

@@ -61,7 +61,8 @@ config_error(struct config *config, const struct config_origin *origin, const ch
 		return;
 	char *message = config->messages[config->errors - 1];
 	size_t used = 0;
-	if (origin != NULL && origin->source != CONFIG_DEFAULT) {
+	/* Who said a command knows where: in it. */
+	if (origin != NULL && origin->source != CONFIG_DEFAULT && origin->source != CONFIG_COMMAND) {
 		config_origin_format(origin, message, CONFIG_MESSAGE_MAX - 16);
 		used = strlen(message);
 		if (origin->column > 0)

@@ -155,7 +155,7 @@ is_direction(const char *name, size_t len)
 void
 human_name(const char *name, bool exact, char *out, size_t out_bytes)
 {
-	static const char *const units[] = {"_bytes", "_us", "_pct", "_mbps"};
+	static const char *const units[] = {"_bytes", "_ns", "_us", "_pct", "_mbps"};
 	snprintf(out, out_bytes, "%s", name);
 	if (exact)
 		return;

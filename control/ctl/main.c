@@ -121,8 +121,12 @@ understand(struct invocation *invocation)
 	if (command == NULL) {
 		if (invocation->words_len < 2 && catalog_help(stderr, invocation->words[0]))
 			return false;
-		bool noun_exists = invocation->words_len > 1 && catalog_noun_exists(invocation->words[0]);
-		usage_error("unknown command", invocation->words[noun_exists]);
+		if (invocation->words_len > 1 && catalog_noun_exists(invocation->words[0]))
+			fprintf(stderr,
+			    "wirectl: unknown command \"%s %s\": wirectl help %s lists the commands\n",
+			    invocation->words[0], invocation->words[1], invocation->words[0]);
+		else
+			usage_error("unknown command", invocation->words[0]);
 		return false;
 	}
 	unsigned taken = catalog_taken(command, invocation->words_len);

@@ -93,16 +93,20 @@ static void
 head(const struct screen *screen, const json_t *metrics)
 {
 	char uptime[HUMAN_TEXT_MAX], requests[HUMAN_TEXT_MAX], packets[HUMAN_TEXT_MAX], p50[HUMAN_TEXT_MAX],
-	    p90[HUMAN_TEXT_MAX], p99[HUMAN_TEXT_MAX], p999[HUMAN_TEXT_MAX];
+	    p90[HUMAN_TEXT_MAX], p99[HUMAN_TEXT_MAX], p999[HUMAN_TEXT_MAX], hits[32];
 	const json_t *workers = json_object_get(metrics, "workers"),
 	             *lately = json_object_get(metrics, "lately");
 	line(screen, RENDER_BOLD, "wirecache %s   up %s   %zu worker%s   %.0f of %.0f connections",
 	    json_string_value(json_object_get(metrics, "version")), text_of(metrics, "uptime_s", uptime),
 	    json_array_size(workers), json_array_size(workers) == 1 ? "" : "s",
 	    number(metrics, "connections"), number(metrics, "connections_max"));
-	line(screen, "", "%s requests/s   %s packets/s   hit rate %.1f %%",
+	if (sum(workers, "requests_per_s") > 0)
+		snprintf(hits, sizeof(hits), "%.1f %%", mean(workers, "hit_pct", "requests_per_s"));
+	else
+		snprintf(hits, sizeof(hits), "-");
+	line(screen, "", "%s requests/s   %s packets/s   hit rate %s",
 	    count_text(sum(workers, "requests_per_s"), requests),
-	    count_text(sum(workers, "packets_per_s"), packets), mean(workers, "hit_pct", "requests_per_s"));
+	    count_text(sum(workers, "packets_per_s"), packets), hits);
 	line(screen, "", "latency p50 %s   p90 %s   p99 %s   p99.9 %s", text_of(lately, "p50_ns", p50),
 	    text_of(lately, "p90_ns", p90), text_of(lately, "p99_ns", p99), text_of(lately, "p999_ns", p999));
 }
@@ -153,14 +157,15 @@ fill_bar(double part, char out[BAR_CELLS + 1])
 	out[BAR_CELLS] = '\0';
 }
 
+/* "name [###...] 2.3 MiB of 64.0 MiB": the bar is what is used, the figure that of `shown`. */
 static void
-memory_line(
-    const struct screen *screen, const char *name, const json_t *from, const char *used, const char *total)
+memory_line(const struct screen *screen, const char *name, const json_t *from, double used, const char *shown,
+    const char *of, const char *total)
 {
-	char bar[BAR_CELLS + 1], used_text[HUMAN_TEXT_MAX], total_text[HUMAN_TEXT_MAX];
+	char bar[BAR_CELLS + 1], shown_text[HUMAN_TEXT_MAX], total_text[HUMAN_TEXT_MAX];
 	double all = number(from, total);
-	fill_bar(all > 0 ? number(from, used) / all : 0, bar);
-	line(screen, "", "%-18s [%s] %10s of %s", name, bar, text_of(from, used, used_text),
+	fill_bar(all > 0 ? used / all : 0, bar);
+	line(screen, "", "%-18s [%s] %10s %s %s", name, bar, text_of(from, shown, shown_text), of,
 	    text_of(from, total, total_text));
 }
 
@@ -173,15 +178,15 @@ memory(const struct screen *screen, const json_t *metrics, unsigned nodes_len)
 		    number(store, "local_pct"));
 	else
 		line(screen, RENDER_BOLD, "MEMORY");
-	memory_line(screen, "cache used", store, "used_bytes", "limit_bytes");
+	memory_line(screen, "cache", store, number(store, "used_bytes"), "used_bytes", "of", "limit_bytes");
 	for (unsigned i = 0; i < nodes_len; i++) {
 		const json_t *node = json_array_get(nodes, i);
 		char name[32];
 		bool huge = number(node, "huge_total_bytes") > 0;
-		snprintf(
-		    name, sizeof(name), "node %.0f %s", number(node, "node"), huge ? "huge free" : "free");
-		memory_line(screen, name, node, huge ? "huge_free_bytes" : "free_bytes",
-		    huge ? "huge_total_bytes" : "total_bytes");
+		const char *left = huge ? "huge_free_bytes" : "free_bytes",
+		           *all = huge ? "huge_total_bytes" : "total_bytes";
+		snprintf(name, sizeof(name), "node %.0f%s", number(node, "node"), huge ? " hugepages" : "");
+		memory_line(screen, name, node, number(node, all) - number(node, left), left, "free of", all);
 	}
 }
 

@@ -211,8 +211,8 @@ picture_shows_load_latency_memory_and_keys(void **state)
 	assert_has(text, "3.00 M requests/s   200 packets/s   hit rate 90.0 %\n");
 	assert_has(text, "latency p50 1.5 us   p90 2.0 us   p99 9.0 us   p99.9 90.0 us\n");
 	assert_has(text, "     1    2    0  40.0%    1.50 M       100        -      3.5   90.0 %       7\n");
-	assert_has(text, "cache used         [##########..........]      512 B of 1.0 KiB\n");
-	assert_has(text, "node 0 free        [#####...............]      250 B of 1000 B\n");
+	assert_has(text, "cache              [##########..........]      512 B of 1.0 KiB\n");
+	assert_has(text, "node 0             [###############.....]      250 B free of 1000 B\n");
 	assert_has(text, "12.50%  user:1\n");
 	assert_fits(text, 80, 24);
 	free(text);
