@@ -105,6 +105,22 @@ csum_bytes(const void *bytes, size_t len)
 	return sum + csum_tail(p, len);
 }
 
+/* Copies len bytes and sums them up on the way, as csum_bytes() would. They may not overlap. */
+static inline uint64_t
+csum_copy(uint8_t *to, const uint8_t *from, size_t len)
+{
+	__m256i sums = _mm256_setzero_si256();
+
+	for (; len >= 16; to += 16, from += 16, len -= 16) {
+		const __m128i part = _mm_loadu_si128((const __m128i *)(const void *)from);
+		_mm_storeu_si128((__m128i *)(void *)to, part);
+		sums = _mm256_add_epi64(sums, _mm256_cvtepu32_epi64(part));
+	}
+	memcpy(to, from, len & 15);
+	const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+	return (uint64_t)_mm_cvtsi128_si64(half) + (uint64_t)_mm_extract_epi64(half, 1) + csum_tail(from, len);
+}
+
 /* len bytes from off of a chain, which must hold that many. */
 uint64_t csum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len);
 

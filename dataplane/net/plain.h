@@ -163,13 +163,19 @@ plain_input(struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m
 
 /* ---- out -------------------------------------------------------------------------------------- */
 
+static inline uint64_t
+plain_pseudo(const struct net_flow *flow, uint8_t proto, uint32_t len)
+{
+	return (uint64_t)net_addr_get_v4(&flow->local) + net_addr_get_v4(&flow->remote) +
+	       rte_cpu_to_be_16(proto) + rte_cpu_to_be_16((uint16_t)len);
+}
+
 /* The checksum of what m holds: the port's work, then the pseudo-header's sum, or ours. */
 static inline uint16_t
 plain_l4_sum(
     const struct iface *ifc, const struct net_flow *flow, uint8_t proto, const uint8_t *l4, uint32_t len)
 {
-	const uint64_t pseudo = (uint64_t)net_addr_get_v4(&flow->local) + net_addr_get_v4(&flow->remote) +
-	                        rte_cpu_to_be_16(proto) + rte_cpu_to_be_16((uint16_t)len);
+	const uint64_t pseudo = plain_pseudo(flow, proto, len);
 
 	if (ifc->conf.offloads & NET_OFFLOAD_TX_L4_CSUM)
 		return csum_fold(pseudo);
@@ -197,28 +203,28 @@ ip4_write(uint8_t *ip, const struct net_flow *flow, uint8_t proto, uint8_t hop_l
 	memcpy(ip + 16, &remote, sizeof(remote));
 }
 
-/*
- * Sends m, whose data starts with the layer 4 header, its checksum zero. l4_bytes and l4_flag: of the header, for a
- * port that sums; sum_off: where the checksum goes.
- */
-static inline bool
-plain_output(struct net_stack *stack, const struct net_flow *flow, uint8_t proto, struct rte_mbuf *m,
-    uint32_t l4_bytes, uint64_t l4_flag, uint32_t sum_off)
+/* Where m goes as a plain packet; NULL: it is none. */
+static inline const struct rte_ether_addr *
+plain_next_hop(
+    struct net_stack *stack, const struct iface *ifc, const struct net_flow *flow, const struct rte_mbuf *m)
 {
-	const struct iface *ifc = &stack->ifaces[flow->iface];
+	if (unlikely(m->nb_segs != 1 || !ifc->plain || !net_addr_is_v4(&flow->remote) ||
+	             m->pkt_len + sizeof(struct rte_ipv4_hdr) > ifc->conf.mtu ||
+	             rte_pktmbuf_headroom(m) < PLAIN_HEADERS))
+		return NULL;
+	const bool on_link = ((net_addr_get_v4(&flow->remote) ^ ifc->addr4) & ifc->mask4) == 0;
+	return neigh_known(stack, ifc, on_link ? &flow->remote : &ifc->conf.gateway4);
+}
+
+/* Headers of IP and Ethernet in front of m, whose layer 4 is finished but for its checksum, which goes to sum_off. */
+static inline void
+plain_send(struct net_stack *stack, const struct iface *ifc, const struct net_flow *flow,
+    const struct rte_ether_addr *mac, uint8_t proto, struct rte_mbuf *m, uint32_t l4_bytes, uint64_t l4_flag,
+    uint32_t sum_off, uint16_t sum)
+{
 	const uint32_t total = m->pkt_len + (uint32_t)sizeof(struct rte_ipv4_hdr);
 	const uint32_t offloads = ifc->conf.offloads;
-
-	if (unlikely(m->nb_segs != 1 || !ifc->plain || !net_addr_is_v4(&flow->remote) ||
-	             total > ifc->conf.mtu || rte_pktmbuf_headroom(m) < PLAIN_HEADERS))
-		return false;
-	const bool on_link = ((net_addr_get_v4(&flow->remote) ^ ifc->addr4) & ifc->mask4) == 0;
-	const struct rte_ether_addr *mac =
-	    neigh_known(stack, ifc, on_link ? &flow->remote : &ifc->conf.gateway4);
-	if (unlikely(mac == NULL))
-		return false;
 	uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *), *eth = l4 - PLAIN_HEADERS;
-	const uint16_t sum = plain_l4_sum(ifc, flow, proto, l4, m->pkt_len);
 	const uint32_t word = proto == IPPROTO_TCP ? RTE_IPV4_HDR_DF_FLAG : (uint32_t)stack->ip4_id++ << 16;
 	const rte_be16_t type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
 
@@ -239,6 +245,40 @@ plain_output(struct net_stack *stack, const struct net_flow *flow, uint8_t proto
 	NET_COUNT(stack, tx_packets);
 	stack->counters.tx_bytes += m->pkt_len;
 	stack->env.tx(stack->env.ctx, ifc->index, m);
+}
+
+/*
+ * Sends m, whose data starts with the layer 4 header, its checksum zero. l4_bytes and l4_flag: of the header, for a
+ * port that sums; sum_off: where the checksum goes.
+ */
+static inline bool
+plain_output(struct net_stack *stack, const struct net_flow *flow, uint8_t proto, struct rte_mbuf *m,
+    uint32_t l4_bytes, uint64_t l4_flag, uint32_t sum_off)
+{
+	const struct iface *ifc = &stack->ifaces[flow->iface];
+	const struct rte_ether_addr *mac = plain_next_hop(stack, ifc, flow, m);
+
+	if (unlikely(mac == NULL))
+		return false;
+	const uint16_t sum = plain_l4_sum(ifc, flow, proto, rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len);
+	plain_send(stack, ifc, flow, mac, proto, m, l4_bytes, l4_flag, sum_off, sum);
+	return true;
+}
+
+/* The same for a TCP segment whose bytes, without the pseudo-header, add up to `sum`. */
+static inline bool
+plain_tcp_output(struct net_stack *stack, const struct net_flow *flow, struct rte_mbuf *m, uint64_t sum)
+{
+	const struct iface *ifc = &stack->ifaces[flow->iface];
+	const struct rte_ether_addr *mac = plain_next_hop(stack, ifc, flow, m);
+
+	if (unlikely(mac == NULL))
+		return false;
+	const uint64_t pseudo = plain_pseudo(flow, IPPROTO_TCP, m->pkt_len);
+	const uint32_t l4_bytes = (rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *)->data_off >> 4) * 4u;
+	plain_send(stack, ifc, flow, mac, IPPROTO_TCP, m, l4_bytes, RTE_MBUF_F_TX_TCP_CKSUM,
+	    offsetof(struct rte_tcp_hdr, cksum),
+	    ifc->conf.offloads & NET_OFFLOAD_TX_L4_CSUM ? csum_fold(pseudo) : csum_finish(pseudo + sum));
 	return true;
 }
 

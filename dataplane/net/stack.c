@@ -121,6 +121,13 @@ net_tcp_output(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint1
 	net_ip_output(ctx, flow, IPPROTO_TCP, m, tso_mss);
 }
 
+static void
+net_tcp_output_summed(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint64_t sum)
+{
+	if (unlikely(!plain_tcp_output(ctx, flow, m, sum)))
+		net_ip_output(ctx, flow, IPPROTO_TCP, m, 0);
+}
+
 static uint16_t
 net_tcp_mtu(void *ctx, const struct net_flow *flow)
 {
@@ -156,6 +163,7 @@ net_create_tcp(struct net_stack *stack, const struct tcp_config *config, const s
 	    .ctx = stack,
 	    .pool = stack->env.pool,
 	    .output = net_tcp_output,
+	    .output_summed = net_tcp_output_summed,
 	    .mtu = net_tcp_mtu,
 	    .random = net_tcp_random,
 	    .alloc = net_tcp_alloc,

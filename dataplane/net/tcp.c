@@ -7,12 +7,14 @@
 #include <errno.h>
 
 #include "dataplane/net/tcp_cookie.h"
+#include "dataplane/net/tcp_fast.h"
 #include "dataplane/net/tcp_in.h"
 #include "dataplane/net/tcp_out.h"
 #include "dataplane/net/tcp_recover.h"
 #include "dataplane/net/tcp_rx.h"
 #include "dataplane/net/tcp_sack.h"
 #include "dataplane/net/tcp_sendq.h"
+#include "dataplane/net/tcp_spare.h"
 #include "dataplane/net/tcp_stack.h"
 
 #define PRESSURE_PERCENT    75u
@@ -92,6 +94,7 @@ tcp_create(const struct tcp_config *config, const struct tcp_env *env, const str
 	tcp->env = *env;
 	tcp->app = *app;
 	tcp->counters = counters;
+	tcp->idle_ticks = tcp_ticks(RTE_MIN(config->rto_min_us, TCP_RTO_INITIAL_US));
 	tcp->rcv_wscale = window_scale(config->rcv_buffer_bytes);
 	tcp->payload_max = (uint16_t)(rte_pktmbuf_data_room_size(env->pool) - RTE_PKTMBUF_HEADROOM);
 	tcp_tick(tcp, now_us);
@@ -126,6 +129,7 @@ tcp_destroy(struct tcp_stack *tcp)
 	for (uint32_t i = 0; tcp->conns.chunks && i < tcp->conns.chunks_len << tcp->conns.shift; i++)
 		tcp_conn_kill(tcp_conn_at(tcp, i), TCP_CLOSED_LOCALLY);
 	tcp_reap(tcp);
+	tcp_spare_return(tcp);
 	tcp_table_fini(tcp);
 	tcp_cookie_fini(tcp);
 	tcp_reserve_fini(tcp);
@@ -187,12 +191,13 @@ tcp_flush(struct tcp_stack *tcp)
 		if (c->state == TCP_CLOSED) {
 			c->next = tcp->dead_head;
 			tcp->dead_head = c->index;
-		} else if (!tcp_output(c)) {
+		} else if (unlikely(tcp->general_only || !tcp_fast_out(c)) && !tcp_output(c)) {
 			tcp_touch(c);
 			/* Without mbufs the others wait where they are: ten thousand need not find out one by one. */
 			end |= tcp->counters->drop_tcp_no_mbuf != missing;
 		}
 	}
+	tcp_spare_return(tcp);
 	tcp_reap(tcp);
 }
 

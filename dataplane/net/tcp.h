@@ -94,6 +94,8 @@ struct tcp_env {
 	struct rte_mempool *pool;
 	/* One segment: m's data starts at the TCP header, checksum zero, header room in front. Takes m always. */
 	void (*output)(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint16_t tso_mss);
+	/* The same for a segment in one buffer whose sum (checksum.h, without the pseudo-header) is known. May be NULL. */
+	void (*output_summed)(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint64_t sum);
 	/* Largest IP packet towards this remote, bytes (interface MTU); v6 or not is in the flow. */
 	uint16_t (*mtu)(void *ctx, const struct net_flow *flow);
 	uint64_t (*random)(void *ctx);

@@ -48,8 +48,8 @@ tcp_rtt_sample(struct tcp_conn *c, uint32_t us)
 	c->rttvar_us4 += size - (c->rttvar_us4 >> 2);
 }
 
-static void
-measure(struct tcp_conn *c, const struct tcp_seg *seg)
+void
+tcp_rtt_measure(struct tcp_conn *c, const struct tcp_seg *seg)
 {
 	if (c->flags & TCP_F_RTT) {
 		if (tcp_seq_lt(seg->ack, c->rtt_seq))
@@ -75,8 +75,8 @@ measure(struct tcp_conn *c, const struct tcp_seg *seg)
  * RFC 9293 3.10.7.4 orders window updates by sequence, then acknowledgement number. Besides, what
  * acknowledges more or opens the window further is news whatever came first: a right edge does not move left.
  */
-static void
-update_window(struct tcp_conn *c, const struct tcp_seg *seg, bool acked)
+void
+tcp_window_update(struct tcp_conn *c, const struct tcp_seg *seg, bool acked)
 {
 	uint32_t wnd = (uint32_t)seg->wnd << c->snd_wscale;
 	bool newer =
@@ -104,7 +104,7 @@ update_window(struct tcp_conn *c, const struct tcp_seg *seg, bool acked)
 static uint32_t
 advance(struct tcp_conn *c, const struct tcp_seg *seg, uint32_t acked)
 {
-	measure(c, seg);
+	tcp_rtt_measure(c, seg);
 	c->snd_una = seg->ack;
 	c->backoff = 0;
 	c->progress_tick = c->tcp->tick;
@@ -168,7 +168,7 @@ tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *seg)
 	              !(c->flags & TCP_F_SACK);
 	if (n.acked)
 		n.delivered = advance(c, seg, n.acked);
-	update_window(c, seg, n.acked > 0);
+	tcp_window_update(c, seg, n.acked > 0);
 	if (unlikely(seg->sacks_len && c->flags & TCP_F_SACK))
 		n.sacked = tcp_board_sacked(c, seg);
 	if (unlikely(c->board || n.duplicate || c->more & TCP_M_TAIL ||

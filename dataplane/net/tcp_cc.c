@@ -81,7 +81,7 @@ void
 tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint32_t flight)
 {
 	if (c->cwnd < c->ssthresh) {
-		if (c->more & TCP_M_CWND_LIMITED || flight * 2 >= c->cwnd)
+		if (tcp_cc_full(c, flight))
 			c->cwnd += RTE_MIN(acked, ABC_L * c->mss);
 	} else if (c->more & TCP_M_CWND_LIMITED) {
 		acked = RTE_MIN(acked, c->cwnd);

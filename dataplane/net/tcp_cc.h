@@ -8,6 +8,13 @@
 
 #include "dataplane/net/tcp_conn.h"
 
+/* May the window grow by an acknowledgement now, as far as can be told without asking? flight: before it. */
+static inline bool
+tcp_cc_full(const struct tcp_conn *c, uint32_t flight)
+{
+	return c->more & TCP_M_CWND_LIMITED || (c->cwnd < c->ssthresh && flight * 2 >= c->cwnd);
+}
+
 void tcp_cc_init(struct tcp_conn *c);
 /* New data was acknowledged outside of recovery; flight: before this ACK. */
 void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint32_t flight);

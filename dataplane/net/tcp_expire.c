@@ -13,18 +13,6 @@
 #define CONNECT_RETRIES 5u
 #define JITTER_SHIFT    4 /* keepalive comes up to 1/16 later, different for each connection */
 
-uint32_t
-tcp_rto_us(const struct tcp_conn *c)
-{
-	uint64_t rto = TCP_RTO_INITIAL_US;
-	if (likely(c->srtt_us8)) {
-		rto = (c->srtt_us8 >> 3) + RTE_MAX(c->rttvar_us4, 1u << TCP_TICK_SHIFT);
-		rto = RTE_MAX(rto, c->tcp->config.rto_min_us);
-	}
-	rto <<= c->backoff;
-	return (uint32_t)RTE_MIN(rto, (uint64_t)TCP_RTO_MAX_US);
-}
-
 static uint32_t
 later(const struct tcp_conn *c, uint32_t tick, uint64_t us)
 {

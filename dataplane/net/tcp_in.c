@@ -5,8 +5,10 @@
  */
 #include "dataplane/net/tcp_in.h"
 
+#include "dataplane/net/tcp_fast.h"
 #include "dataplane/net/tcp_out.h"
 #include "dataplane/net/tcp_rx.h"
+#include "dataplane/net/tcp_spare.h"
 #include "dataplane/net/tcp_stack.h"
 
 #define CONTROL_FLAGS (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG)
@@ -391,7 +393,9 @@ dispatch(struct tcp_stack *tcp, struct tcp_seg *seg)
 		else
 			tcp_tw_input(tcp, e, seg->ref, seg);
 	} else {
-		tcp_in_segment(tcp_conn_at(tcp, seg->ref), seg);
+		struct tcp_conn *c = tcp_conn_at(tcp, seg->ref);
+		if (unlikely(tcp->general_only || !tcp_fast_in(c, seg)))
+			tcp_in_segment(c, seg);
 	}
 }
 
@@ -410,7 +414,7 @@ tcp_input(struct tcp_stack *tcp, struct tcp_rx *rx, unsigned n)
 		if (unlikely(tcp->table.generation != generation))
 			segs[i].ref = tcp_table_find(tcp, segs[i].hash, segs[i].flow);
 		dispatch(tcp, &segs[i]);
-		rte_pktmbuf_free(segs[i].m);
+		tcp_spare_put(tcp, segs[i].m);
 	}
 	tcp_reap(tcp);
 }

@@ -17,6 +17,10 @@ void tcp_fin_received(struct tcp_conn *c);
 /* RFC 9293 3.10.7.4, fifth check. False: the segment ends here (unacceptable ACK, or the connection is
  * over). */
 bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *seg);
+/* An acknowledgement that moves snd_una up: the round trip that it ends, if it is about the segment being timed. */
+void tcp_rtt_measure(struct tcp_conn *c, const struct tcp_seg *seg);
+/* The peer's window by this segment; acked: it acknowledges more than before. */
+void tcp_window_update(struct tcp_conn *c, const struct tcp_seg *seg, bool acked);
 /* One measured round trip (RFC 6298 2). */
 void tcp_rtt_sample(struct tcp_conn *c, uint32_t us);
 /* May one more challenge ACK leave now (RFC 5961 7)? Counts it. */

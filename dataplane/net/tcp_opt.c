@@ -8,8 +8,6 @@
 
 enum { OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WSCALE = 3, OPT_SACK_OK = 4, OPT_SACK = 5, OPT_TS = 8 };
 
-#define TS_PREFIX 0x0101080au /* NOP NOP TS 10: what practically every segment carries */
-
 static inline uint32_t
 get32(const uint8_t *p)
 {
@@ -70,7 +68,7 @@ parse_one(struct tcp_seg *seg, const uint8_t *p, unsigned len)
 static void
 parse_options(struct tcp_seg *seg, const uint8_t *p, unsigned len)
 {
-	if (likely(len == TCP_OPT_TS_BYTES && get32(p) == TS_PREFIX)) {
+	if (likely(len == TCP_OPT_TS_BYTES && get32(p) == TCP_OPT_TS_PREFIX)) {
 		seg->has_ts = true;
 		seg->tsval = get32(p + 4);
 		seg->tsecr = get32(p + 8);
@@ -112,7 +110,7 @@ tcp_seg_parse(struct tcp_seg *seg)
 unsigned
 tcp_opt_ts(uint8_t *to, uint32_t tsval, uint32_t tsecr)
 {
-	put32(put32(put32(to, TS_PREFIX), tsval), tsecr);
+	put32(put32(put32(to, TCP_OPT_TS_PREFIX), tsval), tsecr);
 	return TCP_OPT_TS_BYTES;
 }
 
@@ -134,7 +132,7 @@ tcp_opt_syn(uint8_t *to, const struct tcp_opt_syn *o)
 	bool sack = o->options & TCP_MINI_OPT_SACK;
 	if (o->options & TCP_MINI_OPT_TS) {
 		/* SACK permitted takes the place of the two NOPs. */
-		p = put32(p, sack ? OPT_SACK_OK << 24 | 2 << 16 | OPT_TS << 8 | 10 : TS_PREFIX);
+		p = put32(p, sack ? OPT_SACK_OK << 24 | 2 << 16 | OPT_TS << 8 | 10 : TCP_OPT_TS_PREFIX);
 		p = put32(put32(p, o->tsval), o->tsecr);
 	} else if (sack) {
 		p = put32(p, 0x01010000u | OPT_SACK_OK << 8 | 2);

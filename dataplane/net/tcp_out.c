@@ -12,6 +12,7 @@
 #include "dataplane/net/tcp_rx.h"
 #include "dataplane/net/tcp_sack.h"
 #include "dataplane/net/tcp_sendq.h"
+#include "dataplane/net/tcp_spare.h"
 #include "dataplane/net/tcp_stack.h"
 
 struct header {
@@ -25,14 +26,14 @@ struct header {
 static struct rte_mbuf *
 new_mbuf(struct tcp_stack *tcp)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(tcp->env.pool);
+	struct rte_mbuf *m = tcp_spare_take(tcp);
 	return likely(m) ? m : tcp_reserve_take(tcp, false, false);
 }
 
 static struct rte_mbuf *
 new_mbuf_for(struct tcp_conn *c, uint32_t len)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(c->tcp->env.pool);
+	struct rte_mbuf *m = tcp_spare_take(c->tcp);
 	return likely(m) ? m : tcp_reserve_take(c->tcp, len > 0, !tcp_flight(c));
 }
 

@@ -103,6 +103,13 @@ keep_unread(struct tcp_conn *c, const struct tcp_payload *p)
 		c->tcp->counters->drop_tcp_no_memory++;
 }
 
+void
+tcp_rx_keep(struct tcp_conn *c, const struct tcp_payload *p)
+{
+	c->flags |= TCP_F_PAUSED;
+	keep_unread(c, p);
+}
+
 /* ---- delivery --------------------------------------------------------------------------------- */
 
 /* One run of bytes to the application; returns what it consumed. */
@@ -419,7 +426,7 @@ tcp_rx_sack_blocks(const struct tcp_conn *c, struct tcp_range *blocks, unsigned 
 /* ---- window ----------------------------------------------------------------------------------- */
 
 /* Where the right edge could be now. */
-static uint32_t
+static inline uint32_t
 edge_wanted(const struct tcp_conn *c)
 {
 	const struct tcp_stack *tcp = c->tcp;
@@ -431,19 +438,26 @@ edge_wanted(const struct tcp_conn *c)
 	return c->rcv_nxt + avail;
 }
 
+/* RFC 9293 3.8.6.2.2: silly window avoidance. */
+static inline bool
+worth(const struct tcp_conn *c, uint32_t edge)
+{
+	uint32_t least = RTE_MIN(c->tcp->config.rcv_buffer_bytes / 2, (uint32_t)c->mss);
+	return !(c->flags & TCP_F_FIN_IN) && (int32_t)(edge - c->rcv_edge) >= (int32_t)least;
+}
+
 bool
 tcp_rx_window_worth(const struct tcp_conn *c)
 {
-	/* RFC 9293 3.8.6.2.2: silly window avoidance. */
-	uint32_t worth = RTE_MIN(c->tcp->config.rcv_buffer_bytes / 2, (uint32_t)c->mss);
-	return !(c->flags & TCP_F_FIN_IN) && (int32_t)(edge_wanted(c) - c->rcv_edge) >= (int32_t)worth;
+	return worth(c, edge_wanted(c));
 }
 
 uint16_t
 tcp_rx_window(struct tcp_conn *c)
 {
-	if (tcp_rx_window_worth(c))
-		c->rcv_edge = edge_wanted(c);
+	uint32_t edge = edge_wanted(c);
+	if (worth(c, edge))
+		c->rcv_edge = edge;
 	if (tcp_seq_lt(c->rcv_edge, c->rcv_nxt))
 		c->rcv_edge = c->rcv_nxt; /* a FIN was taken on a closed window */
 	/*

@@ -40,6 +40,8 @@ struct tcp_payload {
 
 /* Payload at rcv_nxt: delivers, keeps the rest, fills holes. The application may have closed c on return. */
 void tcp_rx_in_order(struct tcp_conn *c, const struct tcp_payload *p);
+/* What the application did not take of payload that was at rcv_nxt: it pauses, and the rest waits. */
+void tcp_rx_keep(struct tcp_conn *c, const struct tcp_payload *p);
 /* Payload beyond rcv_nxt. Returns bytes that were not there before. */
 uint32_t tcp_rx_out_of_order(struct tcp_conn *c, const struct tcp_payload *p);
 /* Gives unread bytes to the application, then tells the end of the stream. */

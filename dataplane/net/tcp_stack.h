@@ -3,6 +3,7 @@
  *
  *   tcp.c         create, destroy, tick, flush; calls of the application
  *   tcp_in.c      a burst of segments: parse, find, check, process
+ *   tcp_fast.c    the short way of the expected segment and its reply
  *   tcp_ack.c     acknowledgements: what they free, windows, RTT
  *   tcp_recover.c what is lost is sent again; tcp_rack.c tells what, with SACK
  *   tcp_rx.c      bytes to the application, unread and out-of-order queues
@@ -15,7 +16,7 @@
  *   tcp_conn.c    life and death of a connection
  *   tcp_timer.c   the wheel; tcp_expire.c what happens when something is due
  *   tcp_table.c   flow to connection or entry
- *   tcp_mem.c     blocks, slabs, their account; tcp_reserve.c mbufs of last resort
+ *   tcp_mem.c     blocks, slabs, their account; tcp_reserve.c mbufs of last resort; tcp_spare.h those of this pass
  */
 #ifndef WIRECACHE_TCP_STACK_H
 #define WIRECACHE_TCP_STACK_H
@@ -37,6 +38,7 @@
 #define TCP_RTO_INITIAL_US  1000000u  /* RFC 6298 2 */
 #define TCP_RTO_MAX_US      60000000u /* RFC 6298 2.5 */
 #define TCP_BACKOFF_MAX     10u
+#define TCP_SPARES_MAX      NET_BURST_MAX
 #define TCP_FLUSH_SEGMENTS  64u /* of one connection in one flush: fairness and bounded bursts */
 #define TCP_EXPIRIES_MAX    64u /* timers run in one poll */
 #define TCP_REAP_MAX        64u /* SYN and TIME-WAIT entries that end in one poll */
@@ -70,11 +72,15 @@ struct tcp_stack {
 	uint32_t tick;        /* now_us in ticks */
 	uint32_t isn_offset;  /* added to initial sequence numbers: 0, or what a test wants to begin with */
 	uint16_t payload_max; /* bytes in one mbuf behind the headroom */
+	bool general_only;    /* no short ways (tcp_fast.h): for tests that compare */
+	uint32_t idle_ticks;  /* no retransmission timeout is shorter: a pause up to this is none */
+	uint32_t spares_len;  /* tcp_spare.h */
 
 	struct tcp_table table;
 	struct tcp_slab conns, minis;
 	struct tcp_mem mem;
 	struct tcp_reserve reserve;
+	struct rte_mbuf *spares[TCP_SPARES_MAX];
 	struct tcp_wheel wheel;
 	struct tcp_secrets secrets;
 
@@ -153,6 +159,26 @@ tcp_touch(struct tcp_conn *c)
 	else
 		tcp_conn_at(tcp, tcp->touched_tail)->next = c->index;
 	tcp->touched_tail = c->index;
+}
+
+/* The retransmission timeout now, backoff included, microseconds (RFC 6298). */
+static inline uint32_t
+tcp_rto_us(const struct tcp_conn *c)
+{
+	uint64_t rto = TCP_RTO_INITIAL_US;
+	if (likely(c->srtt_us8)) {
+		rto = (c->srtt_us8 >> 3) + RTE_MAX(c->rttvar_us4, 1u << TCP_TICK_SHIFT);
+		rto = RTE_MAX(rto, c->tcp->config.rto_min_us);
+	}
+	rto <<= c->backoff;
+	return (uint32_t)RTE_MIN(rto, (uint64_t)TCP_RTO_MAX_US);
+}
+
+/* Does the wheel look at the connection by then? */
+static inline bool
+tcp_timer_before(const struct tcp_conn *c, uint32_t tick)
+{
+	return c->timer_prev != TCP_INDEX_NONE && tcp_seq_le(c->timer_at, tick);
 }
 
 static inline bool

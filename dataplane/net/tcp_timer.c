@@ -9,7 +9,7 @@
 #include "dataplane/net/tcp_stack.h"
 
 #define LIST_BIT  0x80000000u /* in prev: the rest is a list number */
-#define NOT_ARMED UINT32_MAX  /* prev of a node that is in no list */
+#define NOT_ARMED TCP_INDEX_NONE /* prev of a node that is in no list */
 #define SLOT_BITS 6u
 
 void
@@ -60,11 +60,9 @@ void
 tcp_timer_arm(struct tcp_conn *c, uint32_t at)
 {
 	struct tcp_wheel *wheel = &c->tcp->wheel;
-	if (c->timer_prev != NOT_ARMED) {
-		if (tcp_seq_le(c->timer_at, at))
-			return;
-		tcp_timer_disarm(c);
-	}
+	if (tcp_timer_before(c, at))
+		return;
+	tcp_timer_disarm(c);
 	if (tcp_seq_le(at, wheel->tick))
 		at = wheel->tick + 1;
 	uint32_t delta = at - wheel->tick, level = 0;

@@ -52,7 +52,5 @@ const char *tcp_timers_check(const struct tcp_stack *tcp);
 void tcp_expire(struct tcp_conn *c);
 /* After deadlines changed: arms for the earliest one. */
 void tcp_timer_update(struct tcp_conn *c);
-/* The retransmission timeout now, backoff included, microseconds. */
-uint32_t tcp_rto_us(const struct tcp_conn *c);
 
 #endif

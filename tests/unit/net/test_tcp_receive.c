@@ -1,5 +1,6 @@
 /* tcp_in.c and tcp_rx.c: what is taken, what is acknowledged and when, and what a peer cannot do. */
 #include "dataplane/net/tcp_rx.h"
+#include "dataplane/net/tcp_spare.h"
 #include "tests/unit/net/tcp_rig.h"
 
 #define ALL_OPTIONS (TCP_MINI_OPT_TS | TCP_MINI_OPT_SACK)
@@ -400,6 +401,7 @@ ack_that_found_no_mbuf_leaves_at_the_next_flush(void **state)
 	establish(0, 1000);
 	in(ACK, 1, 10, 1, 1000);
 	in_only(ACK, 11, 10, 1, 1000);
+	tcp_spare_return(rig.tcp);
 	testpool_fail_after(rig.pool, 0, 1);
 	tcp_flush(rig.tcp);
 	expect_nothing();
