@@ -86,7 +86,7 @@ static bool __attribute__((noinline)) number_read_chunked(struct store_thread *t
 	struct store_view view;
 	struct digits digits = {.store = thread->store, .view = &view};
 
-	read_view(thread, partition_of(thread->store, key->hash), item, meta, &view);
+	read_view(thread, partition_of(thread->store, key->hash), item, meta, item_expiry(item), &view);
 	return draft_memcached_bytes(key->len, view.client_flags, view.value_bytes) <= COUNTED_BYTES_MAX &&
 	       number_parse(&digits, number);
 }
@@ -238,7 +238,7 @@ delta_once(
 		return status;
 	uint64_t meta = item_meta(publish->from);
 	struct store_write write = {.client_flags = counted.client_flags,
-	    .expires_s = expires_of(thread->store, publish->from),
+	    .expires_s = expires_of(thread->store, item_expiry(publish->from)),
 	    .cas_set = delta->change.cas_given != 0,
 	    .cas_new = delta->change.cas_given};
 	if (meta & ITEM_CHUNKED)

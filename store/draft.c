@@ -51,7 +51,7 @@ draft_write_header(struct store_thread *thread, const struct draft *draft, const
 	item->value_low = (uint16_t)len;
 	atomic_store_explicit(&item->access, (uint16_t)thread->now_s, memory_order_relaxed);
 	if (flags & ITEM_EXT_CAS) {
-		item_ext_cas_set(item, write->cas_new);
+		memcpy(at, &write->cas_new, 8);
 		at += 8;
 	}
 	if (flags & ITEM_CFLAGS) {
@@ -169,15 +169,15 @@ inherit(struct draft *draft, const struct item *old, const struct publish *publi
 		item_expiry_set(draft->item, item_expiry(old));
 }
 
-/* Under the bucket's lock. hit: what the slot holds now, alive or not; NULL for a new key. False: no free
- * slot. */
+/* Under the bucket's lock, after sequence_prepare(). hit: what the slot holds now, alive or not; NULL for a new key.
+ * False: no free slot. */
 static bool
 swing(struct store_thread *thread, struct draft *draft, struct index_cursor *cursor, struct index_hit *hit,
     struct publish *publish)
 {
 	struct item *item = draft->item;
 	uint64_t meta = item_meta(item);
-	uint64_t sequence = sequence_next(thread, hit ? meta_sequence(item_meta(hit->item)) : 0);
+	uint64_t sequence = sequence_take(thread);
 	uint64_t word = slot_make(draft->part, cursor->hash, pointer_location(draft->part, item),
 	    draft->bytes, hit ? slot_hits(hit->word) : 0);
 
@@ -216,7 +216,9 @@ publish_try(struct store_thread *thread, struct draft *draft, const struct store
 
 	index_lock(draft->part, key->hash, &cursor);
 	bool found = index_seek(&cursor, key, &hit);
-	bool alive = found && item_life(thread, hit.item, item_meta(hit.item)) == ITEM_ALIVE;
+	uint64_t meta = found ? item_meta(hit.item) : 0;
+	uint64_t flush = sequence_prepare(thread, meta_sequence(meta));
+	bool alive = found && life_by(thread, meta, item_expiry(hit.item), flush) == ITEM_ALIVE;
 	const struct item *old = alive ? hit.item : NULL;
 	if (publish->kind == DRAFT_WRITE) {
 		*status = decide_write(thread->store, publish->write, old);

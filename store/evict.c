@@ -42,7 +42,7 @@ show_evicted(
 	    .key_len = meta_key_len(meta),
 	    .total_bytes = alloc_item_bytes(item)};
 
-	read_view(thread, part, item, meta, &entry.view);
+	read_view(thread, part, item, meta, item_expiry(item), &entry.view);
 	thread->evicted(thread->evicted_ctx, &entry);
 }
 
@@ -102,10 +102,7 @@ item_copy(struct item *to, const struct item *from, uint32_t bytes)
 	to->value_low = from->value_low;
 	atomic_store_explicit(
 	    &to->access, atomic_load_explicit(&from->access, memory_order_relaxed), memory_order_relaxed);
-	uint32_t ext = item_meta(from) & ITEM_EXT_CAS ? 8 : 0;
-	if (ext)
-		item_ext_cas_set(to, item_ext_cas(from));
-	memcpy(to->body + ext, from->body + ext, bytes - sizeof(*from) - ext);
+	memcpy(to->body, from->body, bytes - sizeof(*from));
 }
 
 /* Under the bucket's lock: flags, sequence and expiry as they are now, then the swing. */
@@ -121,8 +118,6 @@ move_publish(struct partition *part, uint64_t hash, const struct item *from, str
 	if (found) {
 		atomic_store_explicit(&to->meta, item_meta(from), memory_order_relaxed);
 		item_expiry_set(to, item_expiry(from));
-		if (item_meta(from) & ITEM_EXT_CAS)
-			item_ext_cas_set(to, item_ext_cas(from));
 		alloc_note_expiry(part, to, item_expiry(from));
 		index_swing(&cursor, &hit, slot_make(part, hash, pointer_location(part, to), bytes, hits));
 	}

@@ -7,16 +7,13 @@
 static void
 flush_now(struct store *store)
 {
-	/* Every store that was answered before drew its sequence before this. */
-	uint64_t latest = atomic_load_explicit(&store->sequence, memory_order_acquire) - 1;
-	uint64_t seen = atomic_load_explicit(&store->flush_sequence, memory_order_relaxed);
-
+	/* While it is held nobody draws a sequence above this flush that it does not know of: see life.h. */
+	spin_lock(&store->sequence_lock);
 	/* Generation first: a segment that holds a later item must not look sealed before the flush. */
 	atomic_fetch_add_explicit(&store->flush_generation, 1, memory_order_relaxed);
-	/* release pairs with sequence_next() and item_life() */
-	while (seen < latest && !atomic_compare_exchange_weak_explicit(&store->flush_sequence, &seen, latest,
-	                            memory_order_release, memory_order_relaxed))
-		;
+	/* release pairs with flush_latest() */
+	atomic_store_explicit(&store->flush_sequence, store->sequence - 1, memory_order_release);
+	spin_unlock(&store->sequence_lock);
 }
 
 void

@@ -9,7 +9,7 @@
  *   A segment holds items or, carved into tables, the index (index.h). The superblock is restart.c's; nothing in
  *   an arena is an address, so that another process may map it elsewhere.
  *
- * Order of locks: split_lock, then buckets, then partition lock. A thread holds at most one bucket, except
+ * Order of locks: split_lock, then buckets, then partition lock or sequence_lock. A thread holds at most one bucket, except
  * that a split holds all buckets of one table. Nothing waits for memory while it holds any of them.
  */
 #ifndef WIRECACHE_STORE_INTERNAL_H
@@ -182,8 +182,8 @@ struct store {
 	struct store_thread *threads;
 
 	_Alignas(STORE_LINE_BYTES) _Atomic uint64_t epoch; /* starts at 1 */
-	_Alignas(
-	    STORE_LINE_BYTES) _Atomic uint64_t sequence; /* first that no thread has drawn; starts at 1 */
+	_Alignas(STORE_LINE_BYTES) _Atomic uint32_t sequence_lock;
+	uint64_t sequence; /* first that no thread has drawn; starts at 1; under the lock */
 	_Alignas(STORE_LINE_BYTES) _Atomic uint64_t flush_sequence; /* items up to this are flushed */
 	_Atomic uint32_t flush_at_s;                                /* coming flush, UINT32_MAX none */
 	_Atomic uint32_t flush_generation;                          /* flushes so far */

@@ -19,9 +19,9 @@
  *   hole     the first 16 bytes of a chunk; bytes covers the whole record     meta: flags RAW, key length
  * KIND_HOLE
  *
- * Key, value, chunk list and client flags never change once an item is published. meta's flags and sequence,
- * expiry, access and a client's CAS do change in place, atomically: flags and access by readers, the rest
- * under the bucket's lock.
+ * Key, value, chunk list, client flags and a client's CAS never change once an item is published. meta's flags and
+ * sequence, expiry and access do change in place, atomically: FETCHED and access by readers, the rest under the
+ * bucket's lock and one word an operation, so that no reader sees half of a change.
  *
  * Expiry is seconds since one before the store began (struct store.base_s): 30 bits last 34 years; 0 is
  * never. Access is Unix seconds modulo 2^16: an access more than 18 hours ago is reported modulo that.
@@ -178,7 +178,8 @@ static inline void
 item_expiry_set(struct item *item, uint32_t expiry)
 {
 	uint32_t high = atomic_load_explicit(&item->expiry, memory_order_relaxed) & ~ITEM_EXPIRY_MASK;
-	atomic_store_explicit(&item->expiry, high | expiry, memory_order_relaxed);
+	/* release pairs with item_moment() */
+	atomic_store_explicit(&item->expiry, high | expiry, memory_order_release);
 }
 
 static inline uint32_t
@@ -193,17 +194,11 @@ item_key(const struct item *item, uint64_t meta)
 	return (const uint8_t *)item + item_key_offset(meta);
 }
 
-/* The client's CAS, when ITEM_EXT_CAS is set; on 8 bytes. Relaxed: changed under the bucket's lock. */
+/* The client's CAS, when ITEM_EXT_CAS is set; on 8 bytes. */
 static inline uint64_t
 item_ext_cas(const struct item *item)
 {
-	return atomic_load_explicit((const _Atomic uint64_t *)(const void *)item->body, memory_order_relaxed);
-}
-
-static inline void
-item_ext_cas_set(struct item *item, uint64_t cas)
-{
-	atomic_store_explicit((_Atomic uint64_t *)(void *)item->body, cas, memory_order_relaxed);
+	return *(const uint64_t *)(const void *)item->body;
 }
 
 /* Start of the inline value or of the chunk list. */

@@ -44,7 +44,7 @@ join_copy(struct store_thread *thread, const struct join *join, struct store_fil
 	if (!ops_find(thread, join->key, &hit))
 		return STORE_NOT_FOUND;
 	uint64_t meta = item_meta(hit.item);
-	read_view(thread, fill->part, hit.item, meta, &old);
+	read_view(thread, fill->part, hit.item, meta, item_expiry(hit.item), &old);
 	if (!same_shape(&old, planned))
 		return STORE_NOT_FOUND;
 	publish->again = false;
@@ -90,7 +90,8 @@ join_once(struct store_thread *thread, const struct join *join, struct publish *
 	    (struct publish){.kind = join->kind, .write = join->write, .expires_set = join->expires_set};
 	if (!ops_find(thread, join->key, &hit))
 		return STORE_NOT_FOUND;
-	read_view(thread, partition_of(thread->store, join->key->hash), hit.item, item_meta(hit.item), &old);
+	read_view(thread, partition_of(thread->store, join->key->hash), hit.item, item_meta(hit.item),
+	    item_expiry(hit.item), &old);
 	if (join->write->cas_check && join->write->cas != old.cas)
 		return STORE_EXISTS;
 	if (!draft_size_allowed(

@@ -5,6 +5,7 @@
  */
 #include "store/ops.h"
 #include "store/alloc.h"
+#include "store/evict.h"
 #include "store/fill.h"
 #include "store/join.h"
 #include "store/life.h"
@@ -233,7 +234,7 @@ store_touch(
 	alloc_note_expiry(cursor.part, hit.item, expiry);
 	item_expiry_set(hit.item, expiry);
 	if (view) {
-		read_view(thread, cursor.part, hit.item, meta, view);
+		read_view(thread, cursor.part, hit.item, meta, expiry, view);
 		read_hold(thread, cursor.part, hit.item, meta);
 	}
 	read_count_access(thread, &hit, meta);
@@ -242,25 +243,42 @@ store_touch(
 	return STORE_OK;
 }
 
-/* Under the lock: a new sequence and more flags, while readers may be setting FETCHED. cas_given: 0 for none. */
+/* Under the lock, after sequence_prepare(): stale under a new sequence, while readers may be setting FETCHED. */
 static void
-meta_raise(struct store_thread *thread, struct item *item, uint32_t flags_set, uint32_t flags_clear,
-    uint64_t cas_given)
+meta_raise(struct store_thread *thread, struct item *item)
 {
 	uint64_t seen = item_meta(item);
-	uint64_t sequence = sequence_next(thread, meta_sequence(seen));
+	uint64_t sequence = sequence_take(thread);
 	uint64_t raised;
 
 	do {
-		uint32_t flags = (meta_flags(seen) | flags_set) & ~flags_clear;
+		uint32_t flags = (meta_flags(seen) | STORE_ITEM_STALE) & ~STORE_ITEM_TOKEN_SENT;
 		raised = meta_make(sequence, meta_key_len(seen), flags);
+		/* release pairs with item_moment() */
 	} while (!atomic_compare_exchange_weak_explicit(
-	    &item->meta, &seen, raised, memory_order_relaxed, memory_order_relaxed));
-	if (seen & ITEM_EXT_CAS)
-		item_ext_cas_set(item, cas_given ? cas_given : sequence);
+	    &item->meta, &seen, raised, memory_order_release, memory_order_relaxed));
 }
 
-/* The item has no room for a CAS that a client gives: another one takes its place. */
+/* The least that invalidating promises: nobody takes the item for fresh. */
+static enum store_status
+give_up(struct store_thread *thread, const struct store_key *key, uint64_t cas)
+{
+	struct index_cursor cursor;
+	struct index_hit hit;
+
+	if (!ops_lock(thread, key, &cursor, &hit))
+		return STORE_NOT_FOUND;
+	bool match = cas == 0 || cas == item_visible_cas(thread->store, hit.item, item_meta(hit.item));
+	if (match)
+		index_remove(&cursor, &hit);
+	index_unlock(&cursor);
+	if (!match)
+		return STORE_EXISTS;
+	evict_forget(thread, cursor.part, hit.item);
+	return STORE_OK;
+}
+
+/* More changes than the one word that can in place: another item takes the place of this one. */
 static enum store_status
 invalidate_copy(struct store_thread *thread, const struct store_key *key, uint64_t cas, uint64_t cas_given,
     const uint32_t *expires_s)
@@ -268,7 +286,7 @@ invalidate_copy(struct store_thread *thread, const struct store_key *key, uint64
 	struct store_write write = {.mode = STORE_APPEND,
 	    .cas = cas,
 	    .cas_check = cas != 0,
-	    .cas_set = true,
+	    .cas_set = cas_given != 0,
 	    .cas_new = cas_given,
 	    .expires_s = expires_s ? *expires_s : STORE_EXPTIME_NEVER};
 	struct join join = {.kind = DRAFT_INVALIDATED,
@@ -277,34 +295,46 @@ invalidate_copy(struct store_thread *thread, const struct store_key *key, uint64
 	    .bytes = (const uint8_t *)"",
 	    .expires_set = expires_s != NULL};
 
-	return join_put(thread, &join, NULL);
+	enum store_status status = join_put(thread, &join, NULL);
+	return status == STORE_NO_MEMORY ? give_up(thread, key, cas) : status;
+}
+
+/* Only the meta word changes. False: more would have to, and nothing did. */
+static bool
+invalidate_in_place(
+    struct store_thread *thread, const struct store_key *key, uint64_t cas, enum store_status *status)
+{
+	struct index_cursor cursor;
+	struct index_hit hit;
+	bool in_place = true;
+
+	index_lock(partition_for(thread, key->hash), key->hash, &cursor);
+	bool found = index_seek(&cursor, key, &hit);
+	uint64_t meta = found ? item_meta(hit.item) : 0;
+	uint64_t flush = sequence_prepare(thread, meta_sequence(meta));
+	if (!found || life_by(thread, meta, item_expiry(hit.item), flush) != ITEM_ALIVE) {
+		*status = STORE_NOT_FOUND;
+	} else if (cas && cas != item_visible_cas(thread->store, hit.item, meta)) {
+		*status = STORE_EXISTS;
+	} else if (meta & ITEM_EXT_CAS) {
+		in_place = false;
+	} else {
+		meta_raise(thread, hit.item);
+		*status = STORE_OK;
+	}
+	index_unlock(&cursor);
+	return in_place;
 }
 
 enum store_status
 store_invalidate(struct store_thread *thread, const struct store_key *key, uint64_t cas, uint64_t cas_given,
     const uint32_t *expires_s)
 {
-	struct index_cursor cursor;
-	struct index_hit hit;
+	enum store_status status;
 
-	if (!ops_lock(thread, key, &cursor, &hit))
-		return STORE_NOT_FOUND;
-	if (cas && cas != item_visible_cas(thread->store, hit.item, item_meta(hit.item))) {
-		index_unlock(&cursor);
-		return STORE_EXISTS;
-	}
-	if (cas_given && !(item_meta(hit.item) & ITEM_EXT_CAS)) {
-		index_unlock(&cursor);
-		return invalidate_copy(thread, key, cas, cas_given, expires_s);
-	}
-	if (expires_s) {
-		uint32_t expiry = expiry_of(thread->store, *expires_s);
-		alloc_note_expiry(cursor.part, hit.item, expiry);
-		item_expiry_set(hit.item, expiry);
-	}
-	meta_raise(thread, hit.item, STORE_ITEM_STALE, STORE_ITEM_TOKEN_SENT, cas_given);
-	index_unlock(&cursor);
-	return STORE_OK;
+	if (!cas_given && !expires_s && invalidate_in_place(thread, key, cas, &status))
+		return status;
+	return invalidate_copy(thread, key, cas, cas_given, expires_s);
 }
 
 bool
@@ -312,14 +342,12 @@ store_win(struct store_thread *thread, const struct store_key *key, const struct
 {
 	struct index_cursor cursor;
 	struct index_hit hit;
-	const struct item *seen = view->item_;
-	uint64_t sequence = meta_sequence(item_meta(seen));
 	bool won = false;
 
 	if (!ops_lock(thread, key, &cursor, &hit))
 		return false;
-	/* Same sequence: the item of the view, moved or not. Another: someone has recached it already. */
-	if (meta_sequence(item_meta(hit.item)) == sequence)
+	/* Same sequence: the item as it was viewed, moved or not. Another: someone has recached it already. */
+	if (meta_sequence(item_meta(hit.item)) == meta_sequence(view->meta_))
 		won =
 		    !(atomic_fetch_or_explicit(&hit.item->meta, STORE_ITEM_TOKEN_SENT, memory_order_relaxed) &
 		        STORE_ITEM_TOKEN_SENT);

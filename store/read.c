@@ -71,11 +71,12 @@ store_get(struct store_thread *thread, const struct store_key *key, struct store
 
 	if (!index_find(part, key, &hit))
 		return read_miss(thread, ITEM_ALIVE);
-	uint64_t meta = item_meta(hit.item);
-	enum item_life life = item_life(thread, hit.item, meta);
+	uint32_t expiry;
+	uint64_t meta = item_moment(hit.item, &expiry);
+	enum item_life life = life_by(thread, meta, expiry, flush_latest(thread->store));
 	if (life != ITEM_ALIVE)
 		return read_miss(thread, life);
-	read_view(thread, part, hit.item, meta, view);
+	read_view(thread, part, hit.item, meta, expiry, view);
 	read_hold(thread, part, hit.item, meta);
 	read_count_access(thread, &hit, meta);
 	COUNT(thread, hits);
@@ -90,10 +91,11 @@ store_peek(struct store_thread *thread, const struct store_key *key, struct stor
 
 	if (!index_find(part, key, &hit))
 		return STORE_NOT_FOUND;
-	uint64_t meta = item_meta(hit.item);
-	if (item_life(thread, hit.item, meta) != ITEM_ALIVE)
+	uint32_t expiry;
+	uint64_t meta = item_moment(hit.item, &expiry);
+	if (life_by(thread, meta, expiry, flush_latest(thread->store)) != ITEM_ALIVE)
 		return STORE_NOT_FOUND;
-	read_view(thread, part, hit.item, meta, view);
+	read_view(thread, part, hit.item, meta, expiry, view);
 	read_hold(thread, part, hit.item, meta);
 	return STORE_OK;
 }

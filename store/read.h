@@ -8,10 +8,10 @@
 #include "store/life.h"
 #include "store/segment.h"
 
-/* meta: the item's, as it was before this access is counted. */
+/* meta and expiry: the item's at one moment, before this access is counted. */
 static inline void
 read_view(const struct store_thread *thread, const struct partition *part, const struct item *item,
-    uint64_t meta, struct store_view *view)
+    uint64_t meta, uint32_t expiry, struct store_view *view)
 {
 	const struct store *store = thread->store;
 	uint16_t accessed = atomic_load_explicit(&item->access, memory_order_relaxed);
@@ -20,11 +20,12 @@ read_view(const struct store_thread *thread, const struct partition *part, const
 	view->value_bytes = item_value_bytes(item, meta);
 	view->client_flags = item_client_flags(item, meta);
 	view->cas = item_visible_cas(store, item, meta);
-	view->expires_s = expires_of(store, item);
+	view->expires_s = expires_of(store, expiry);
 	view->last_access_s = thread->now_s - (uint16_t)(thread->now_s - accessed);
 	view->item_flags = meta_flags(meta) & ITEM_PUBLIC_FLAGS;
 	view->cold_ = part->index;
 	view->item_ = item;
+	view->meta_ = meta;
 }
 
 /* Remembers where a view that is handed out lies. */

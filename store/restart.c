@@ -190,7 +190,7 @@ take_store(struct store *store, const struct superblock_body *body, uint32_t now
 	atomic_store_explicit(&store->flush_at_s, flush_at_s, memory_order_relaxed);
 	atomic_store_explicit(&store->flush_sequence, body->flush_sequence, memory_order_relaxed);
 	atomic_store_explicit(&store->flush_generation, body->flush_generation, memory_order_relaxed);
-	atomic_store_explicit(&store->sequence, body->sequence, memory_order_relaxed);
+	store->sequence = body->sequence;
 	atomic_store_explicit(&store->epoch, body->epoch, memory_order_relaxed);
 	store->threads[0].counters.items_in = body->items;
 	store->threads[0].counters.bytes_in = body->bytes;
@@ -265,7 +265,7 @@ body_of_store(const struct store *store, struct superblock_body *body)
 	store_counters_sum(store, &counters);
 	memset(body, 0, sizeof(*body));
 	body->run = store->restart->run;
-	body->sequence = atomic_load_explicit(&store->sequence, memory_order_relaxed);
+	body->sequence = store->sequence;
 	body->flush_sequence = atomic_load_explicit(&store->flush_sequence, memory_order_relaxed);
 	body->epoch = atomic_load_explicit(&store->epoch, memory_order_relaxed);
 	body->items = counters.items_in - counters.items_out;

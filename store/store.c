@@ -88,7 +88,7 @@ store_configure(struct store *store, const struct store_config *config)
 	store->evict = config->evict;
 	store->cas = config->cas;
 	atomic_store_explicit(&store->epoch, 1, memory_order_relaxed);
-	atomic_store_explicit(&store->sequence, 1, memory_order_relaxed);
+	store->sequence = 1;
 	atomic_store_explicit(&store->flush_at_s, UINT32_MAX, memory_order_relaxed);
 }
 

@@ -143,6 +143,7 @@ struct store_view {
 	uint32_t item_flags;    /* STORE_ITEM_*, before this access */
 	uint32_t cold_;         /* owned by the store */
 	const void *item_;      /* owned by the store */
+	uint64_t meta_;         /* owned by the store */
 };
 
 /* Contiguous bytes of the value from `offset` on: sets *bytes, returns how many (0 at the end). */
@@ -272,12 +273,15 @@ enum store_status store_delete(struct store_thread *thread, const struct store_k
 
 /*
  * meta delete with I: marks stale, raises the CAS or sets it to cas_given unless that is 0, and sets a new expiry if
- * `expires_s` is given. STORE_NO_MEMORY is possible with cas_given only.
+ * `expires_s` is given. An item for whose change there is no memory is given up: it must not be taken for fresh.
  */
 enum store_status store_invalidate(struct store_thread *thread, const struct store_key *key, uint64_t cas,
     uint64_t cas_given, const uint32_t *expires_s);
 
-/* meta win token: true for exactly one caller after an item became stale or due for recache. */
+/*
+ * meta win token: true for exactly one caller after an item became stale or due for recache, and only while the item is
+ * as it was when viewed, but for its expiry.
+ */
 bool store_win(struct store_thread *thread, const struct store_key *key, const struct store_view *view);
 
 struct store_change {

@@ -35,15 +35,16 @@ static bool
 visit_slot(const struct walk *walk, const struct partition *part, uint64_t word)
 {
 	const struct item *item = location_pointer(part, slot_location(word));
-	uint64_t meta = item_meta(item);
+	uint32_t expiry;
+	uint64_t meta = item_moment(item, &expiry);
 	struct store_entry entry;
 
-	if (item_life(walk->thread, item, meta) != ITEM_ALIVE)
+	if (life_by(walk->thread, meta, expiry, flush_latest(walk->thread->store)) != ITEM_ALIVE)
 		return true;
 	entry.key = item_key(item, meta);
 	entry.key_len = meta_key_len(meta);
 	entry.total_bytes = alloc_item_bytes(item);
-	read_view(walk->thread, part, item, meta, &entry.view);
+	read_view(walk->thread, part, item, meta, expiry, &entry.view);
 	return walk->visit(walk->ctx, &entry);
 }
 
