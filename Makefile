@@ -115,7 +115,8 @@ UNIT_LD_serve = $(DPDK_LIBS) -lnuma -ljansson -lcrypt
 UNIT_LD_control := -linih -ljansson -lmicrohttpd -lpcap
 UNIT_LIBS_load := $(LOAD_LIBS) $(DATAPLANE_LIBS)
 UNIT_LD_load = $(LOAD_LD)
-UNIT_LIBS_linear := $(call lib,tests/linear)
+UNIT_LIBS_linear := $(call lib,tests/linear) $(STORE_LIBS)
+UNIT_LD_linear := -lnuma
 define UNIT_RULE
 $(B)/unit/$(1)/%: $(B)/obj/tests/unit/$(1)/%.o $(UNIT_LIBS_$(1))
 	@mkdir -p $$(@D)
@@ -143,12 +144,21 @@ test-restart: $(B)/unit/store/test_restart_kill ## kill stores at KILLS=n random
 # The checker of linearisability, for its unit tests.
 $(eval $(call LIB_RULE,tests/linear))
 
-# Race tests: every tests/race/*.c is a program of threads, meant for TSAN=1. TSan wants the address layout that setarch -R gives.
+# Race tests: every tests/race/*.c is a program of threads, run as it is and under TSan, which wants the address layout that
+# setarch -R gives.
 RACE_TESTS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/race/*.c))
-$(B)/race/%: $(B)/obj/tests/race/%.o $(call lib,dataplane/proto) $(STORE_LIBS)
+race_tests_tsan = $(foreach t,$(RACE_TESTS),"setarch -R $(t:$(B)/%=$(B)/tsan/%)$(1)")
+$(B)/race/%: $(B)/obj/tests/race/%.o $(call lib,tests/linear) $(call lib,dataplane/proto) $(STORE_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) -o $@ $^ -lnuma -lcmocka -lpthread -lm
+
+.PHONY: test-linear
+test-linear: ## SECONDS=n and SEED=s: random operations of threads, recorded and checked for linearisability, then under TSan
+	@$(SUBMAKE) $(B)/race/store_linear
+	@$(SUBMAKE) TSAN=1 B=$(B)/tsan $(B)/tsan/race/store_linear
+	scripts/run-tests --verbose --timeout $$((4 * $(SECONDS) + 600)) "$(B)/race/store_linear $(SECONDS) $(SEED)" \
+		"setarch -R $(B)/tsan/race/store_linear $(SECONDS) $(SEED)"
 
 # Fuzz targets: every tests/fuzz/fuzz_<target>.c is an entry; FUZZ=1 links it with libFuzzer, else it replays files.
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -188,14 +198,14 @@ run: ## try it: install, build, run on a TAP interface of this machine
 test: ## prove it: build, unit tests (plain and sanitized), race tests, simulation, smoke tests
 	$(need_root)
 	@scripts/deps build run test
-	@$(SUBMAKE) all unit-programs $(SIM_PROGRAM)
+	@$(SUBMAKE) all unit-programs race-programs $(SIM_PROGRAM)
 	@$(SUBMAKE) unit-programs fuzz-programs SAN=1 B=$(B)/asan
 	@$(SUBMAKE) race-programs TSAN=1 B=$(B)/tsan
 	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --jobs $(JOBS) \
 		$(if $(SIM_PROGRAM),"$(SIM_PROGRAM) --cases $(CASES) --seed $(SEED)") $(SMOKE_TESTS) $(SCRIPT_TESTS) \
 		$(CLIENT_TESTS:%="% --small") "$(DIFFERENTIAL_TEST) --cases 5000 --seed $(SEED)" \
 		$(foreach t,$(FUZZ_TARGETS),"$(B)/asan/fuzz/$(t) $(wildcard tests/fuzz/corpus/$(t) tests/fuzz/regressions/$(t))") \
-		$(foreach t,$(RACE_TESTS),"setarch -R $(t:$(B)/%=$(B)/tsan/%)") \
+		$(RACE_TESTS) $(call race_tests_tsan) \
 		$(UNIT_TESTS:$(B)/%=$(B)/asan/%) $(UNIT_TESTS)
 
 smoke: $(B)/wirecached $(B)/wirectl ## real clients against an appliance in a network namespace

@@ -1,15 +1,14 @@
 /*
- * Is a recorded history of one key linearisable? That is: can each operation be given one moment between its begin and
- * its end, so that the answers are those of a plain item to which one operation happens after another?
+ * Is a recorded history linearisable? That is: can each operation be given one moment between its begin and its end, so
+ * that the answers are those of plain items, one a key, to which one operation happens after another?
  *
  *   lane 0   |--set a--|      |----get: b----|
  *   lane 1        |-----set b-----|   |--get: a--|      no order explains a after b: rejected
  *
  * model.c is the plain item, checker.c the search (Wing and Gong, "Testing and verifying concurrent objects", 1993).
- * Keys are independent, so each has a history of its own; an operation on all keys (flush) is recorded in each.
+ * The few keys of a history are searched together: a flush is one moment for all of them.
  *
- * Operations of one lane do not overlap. A thread is a lane; where one call observes two things that the store's
- * contract does not tie together (a view and its expiry), the second is an operation of another lane.
+ * A thread is a lane: its operations do not overlap.
  */
 #ifndef WIRECACHE_TESTS_LINEAR_H
 #define WIRECACHE_TESTS_LINEAR_H
@@ -19,6 +18,7 @@
 #include <stdio.h>
 
 #define LINEAR_LANES_MAX 8u
+#define LINEAR_KEYS_MAX  4u
 #define LINEAR_VALUE_MAX 160u
 
 struct linear_value {
@@ -28,20 +28,20 @@ struct linear_value {
 
 enum linear_kind {
 	LINEAR_GET,        /* saw */
-	LINEAR_EXPIRY,     /* expires_s was seen */
 	LINEAR_WRITE,      /* write, value: new_cas */
 	LINEAR_DELETE,     /* cas */
 	LINEAR_TOUCH,      /* expires_s; saw, when view is set */
 	LINEAR_INVALIDATE, /* cas, cas_given, expires_s when expires_set */
 	LINEAR_WIN,        /* cas of the view: won */
 	LINEAR_DELTA,      /* change: number, new_cas */
-	LINEAR_FLUSH,
+	LINEAR_FLUSH,      /* of all keys */
 };
 
 /* What a read showed of an item. */
 struct linear_seen {
 	struct linear_value value;
 	uint32_t client_flags;
+	uint32_t expires_s;
 	uint64_t cas;
 	bool stale, token;
 };
@@ -50,8 +50,10 @@ struct linear_op {
 	uint64_t begin,
 	    end; /* stamps of one counter: an operation that ended before another began came first */
 	enum linear_kind kind;
+	unsigned key;
 	enum store_status status;
 	bool view, expires_set, won;
+	bool pieces; /* written as a value that arrives in pieces */
 	uint32_t expires_s;
 	uint64_t cas, cas_given;
 	uint64_t new_cas;
@@ -79,13 +81,13 @@ struct linear_lane {
 	uint32_t len;
 };
 
-/* Lets the operation happen to the item; false when it cannot have answered so. The item is then undefined. */
+/* Lets the operation happen to the item of its key; false when it cannot have answered so. The item is then undefined. */
 bool linear_apply(struct linear_item *item, const struct linear_op *op);
 
 enum linear_verdict { LINEAR_YES, LINEAR_NO, LINEAR_UNDECIDED /* no memory, or too many states */ };
 
 /*
- * The key is absent at the start. may_vanish: the item may be evicted at any moment, and a write refused for lack of
+ * All keys are absent at the start. may_vanish: an item may be evicted at any moment, and a write refused for lack of
  * memory.
  */
 enum linear_verdict linear_check(const struct linear_lane *lanes, unsigned lanes_len, bool may_vanish);

@@ -62,7 +62,8 @@ static bool
 seen_matches(struct linear_item *item, const struct linear_seen *saw)
 {
 	return value_equals(&item->value, &saw->value) && item->client_flags == saw->client_flags &&
-	       item->stale == saw->stale && item->token == saw->token && cas_is(item, saw->cas);
+	       item->expires_s == saw->expires_s && item->stale == saw->stale && item->token == saw->token &&
+	       cas_is(item, saw->cas);
 }
 
 static bool
@@ -87,11 +88,21 @@ value_join(struct linear_value *value, const struct linear_value *more, bool beh
 	return true;
 }
 
-/* Whether the answer can come from comparing the write's CAS. An older one may store the value as stale. */
+static bool
+write_joins(const struct store_write *write)
+{
+	return write->mode == STORE_APPEND || write->mode == STORE_PREPEND;
+}
+
+/*
+ * Whether the answer can come from comparing the write's CAS. An older one may store the value as stale, but not join it
+ * to another: memcached answers EX to `ms key 1 MA C1 I`, too.
+ */
 static bool
 compare_cas(struct linear_item *item, const struct linear_op *op)
 {
 	const struct store_write *write = &op->write;
+	bool may_stale = write->invalidate && !write_joins(write);
 
 	switch (op->status) {
 	case STORE_OK:
@@ -99,19 +110,13 @@ compare_cas(struct linear_item *item, const struct linear_op *op)
 	case STORE_STALE:
 		if (!item->cas_known && write->cas > item->floor)
 			item->floor = write->cas;
-		return write->invalidate && (!item->cas_known || write->cas < item->cas);
+		return may_stale && (!item->cas_known || write->cas < item->cas);
 	case STORE_EXISTS:
 		return cas_is_not(item, write->cas) &&
-		       (!write->invalidate || !item->cas_known || write->cas > item->cas);
+		       (!may_stale || !item->cas_known || write->cas > item->cas);
 	default:
 		return false;
 	}
-}
-
-static bool
-write_joins(const struct store_write *write)
-{
-	return write->mode == STORE_APPEND || write->mode == STORE_PREPEND;
 }
 
 /* Whether the answer fits to the item as it was. */
@@ -182,8 +187,8 @@ apply_touch(struct linear_item *item, const struct linear_op *op)
 {
 	if (!item->present)
 		return op->status == STORE_NOT_FOUND;
-	bool fits = op->status == STORE_OK && (!op->view || seen_matches(item, &op->saw));
 	item->expires_s = op->expires_s;
+	bool fits = op->status == STORE_OK && (!op->view || seen_matches(item, &op->saw));
 	item_expire(item);
 	return fits;
 }
@@ -213,7 +218,7 @@ apply_win(struct linear_item *item, const struct linear_op *op)
 {
 	if (!op->won)
 		return !item->present || item->token || cas_is_not(item, op->cas);
-	bool fits = item->present && !item->token;
+	bool fits = item->present && !item->token && cas_is(item, op->cas);
 	item->token = true;
 	return fits;
 }
@@ -282,8 +287,6 @@ linear_apply(struct linear_item *item, const struct linear_op *op)
 	switch (op->kind) {
 	case LINEAR_GET:
 		return apply_get(item, op);
-	case LINEAR_EXPIRY:
-		return item->present && item->expires_s == op->expires_s;
 	case LINEAR_WRITE:
 		return apply_write(item, op);
 	case LINEAR_DELETE:

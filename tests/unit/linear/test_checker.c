@@ -171,10 +171,68 @@ token_has_one_winner(void **state)
 	(void)state;
 	did_set(0, 1, 2, "a", 10);
 	did(0, 3, 4, LINEAR_INVALIDATE);
-	did(0, 5, 8, LINEAR_WIN)->won = true;
-	did(1, 6, 7, LINEAR_WIN)->won = true;
+	for (unsigned lane = 0; lane < 2; lane++) {
+		struct linear_op *op = did(lane, 5 + lane, 8 + lane, LINEAR_WIN);
+		op->won = true;
+		op->cas = 11;
+	}
 	assert_int_equal(verdict(false), LINEAR_NO);
 	h.ops[1][0].won = false;
+	assert_int_equal(verdict(false), LINEAR_YES);
+}
+
+static void
+token_of_an_item_that_was_invalidated_since_is_rejected(void **state)
+{
+	(void)state;
+	did_set(0, 1, 2, "a", 10);
+	did(0, 3, 4, LINEAR_INVALIDATE);
+	struct linear_op *op = did(1, 5, 6, LINEAR_WIN);
+	op->won = true;
+	op->cas = 10;
+	assert_int_equal(verdict(false), LINEAR_NO);
+}
+
+static void
+view_with_the_expiry_of_another_moment_is_rejected(void **state)
+{
+	(void)state;
+	did_set(0, 1, 2, "a", 10);
+	did(0, 3, 8, LINEAR_TOUCH)->expires_s = 500;
+	struct linear_op *op = did_get(1, 4, 5, "a", 10);
+	assert_int_equal(verdict(false), LINEAR_YES);
+	op->saw.expires_s = 500;
+	assert_int_equal(verdict(false), LINEAR_YES);
+	op->saw.expires_s = 501;
+	assert_int_equal(verdict(false), LINEAR_NO);
+}
+
+/* The first get is only right before the flush, the second only after. */
+static void
+flush_that_takes_keys_at_different_moments_is_rejected(void **state)
+{
+	(void)state;
+	did_set(0, 1, 2, "a", 10);
+	did_set(0, 3, 4, "b", 11)->key = 1;
+	did(0, 5, 20, LINEAR_FLUSH);
+	did_get(1, 6, 7, NULL, 0);
+	did_get(1, 8, 9, "b", 11)->key = 1;
+	assert_int_equal(verdict(false), LINEAR_NO);
+	h.ops[1][1].status = STORE_NOT_FOUND;
+	assert_int_equal(verdict(false), LINEAR_YES);
+}
+
+static void
+append_under_an_older_cas_is_never_stored(void **state)
+{
+	(void)state;
+	did_set(0, 1, 2, "a", 10);
+	struct linear_op *op = did_set(0, 3, 4, "b", 11);
+	op->write =
+	    (struct store_write){.mode = STORE_APPEND, .cas_check = true, .cas = 9, .invalidate = true};
+	op->status = STORE_STALE;
+	assert_int_equal(verdict(false), LINEAR_NO);
+	op->status = STORE_EXISTS;
 	assert_int_equal(verdict(false), LINEAR_YES);
 }
 
@@ -212,6 +270,10 @@ main(void)
 	    cmocka_unit_test_setup(increments_at_once_must_both_count, setup),
 	    cmocka_unit_test_setup(cas_has_one_winner, setup),
 	    cmocka_unit_test_setup(token_has_one_winner, setup),
+	    cmocka_unit_test_setup(token_of_an_item_that_was_invalidated_since_is_rejected, setup),
+	    cmocka_unit_test_setup(view_with_the_expiry_of_another_moment_is_rejected, setup),
+	    cmocka_unit_test_setup(flush_that_takes_keys_at_different_moments_is_rejected, setup),
+	    cmocka_unit_test_setup(append_under_an_older_cas_is_never_stored, setup),
 	    cmocka_unit_test_setup(cas_that_falls_is_rejected, setup),
 	    cmocka_unit_test_setup(long_history_of_overlapping_writes_is_decided, setup),
 	};
