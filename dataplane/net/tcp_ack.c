@@ -57,7 +57,7 @@ tcp_rtt_measure(struct tcp_conn *c, const struct tcp_seg *seg)
 		uint32_t us = (uint32_t)c->tcp->now_us - c->rtt_start_us;
 		c->flags &= (uint16_t)~TCP_F_RTT;
 		tcp_rtt_sample(c, us);
-		us = RTE_MIN(us >> TCP_MIN_RTT_SHIFT, (uint32_t)UINT16_MAX);
+		us = RTE_MIN(RTE_MAX(us >> TCP_MIN_RTT_SHIFT, 1u), (uint32_t)UINT16_MAX);
 		if (unlikely(us < c->min_rtt || !c->min_rtt))
 			c->min_rtt = (uint16_t)us;
 	} else if (c->flags & TCP_F_TS && seg->has_ts) {

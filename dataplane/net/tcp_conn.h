@@ -60,8 +60,12 @@ enum tcp_state {
 #define TCP_M_REO           0x08u /* rtx_deadline is the reordering window's */
 #define TCP_M_TAIL          0x10u /* a tail probe is out: no other until it is acknowledged */
 #define TCP_M_TAIL_AGAIN    0x20u /* it was sent again, not new */
+#define TCP_M_MSS_TRIED     0x40u /* mss_before is in use again, and nothing is known about it yet */
+#define TCP_M_MSS_EPOCH     0x80u /* when the MSS was cut: the lowest bit of TCP_MSS_EPOCH_SHIFT's count */
 
-#define TCP_MIN_RTT_SHIFT 4 /* microseconds >> 4 in 16 bits */
+#define TCP_MIN_RTT_SHIFT   4  /* microseconds >> 4 in 16 bits */
+#define TCP_MSS_SHIFT       6  /* mss_before */
+#define TCP_MSS_EPOCH_SHIFT 22 /* ticks to 18 minutes */
 
 struct tcp_block;
 struct tcp_rxq;
@@ -132,12 +136,15 @@ struct tcp_conn {
 	uint32_t snd_wnd_max;                      /* largest window ever offered by the peer */
 	uint32_t progress_tick; /* last time that the peer acknowledged or opened its window */
 	uint32_t rx_tick;       /* last segment from the peer */
-	uint16_t oow_tick;    /* start of the period in which answers to unacceptable segments are counted */
-	uint8_t oow_acks;     /* answers in it */
-	uint8_t close_reason; /* enum tcp_close_reason, set when it dies */
-	uint16_t min_rtt;     /* least round trip measured, in 16 us; 0: none, or less */
-	uint8_t rack;         /* reordering window, see tcp_rack.c */
-	uint8_t more;         /* TCP_M_* */
+	uint16_t oow_tick; /* start of the period in which answers to unacceptable segments are counted */
+	uint8_t oow_acks;  /* answers in it */
+	union {
+		uint8_t close_reason; /* enum tcp_close_reason, set when it dies */
+		uint8_t mss_before;   /* until then: MSS before a black hole, in 64 bytes; 0: none */
+	};
+	uint16_t min_rtt; /* least round trip measured, in 16 us, at least one; 0: none */
+	uint8_t rack;     /* reordering window, see tcp_rack.c */
+	uint8_t more;     /* TCP_M_* */
 };
 static_assert(sizeof(struct tcp_conn) == 256, "four cache lines");
 static_assert(

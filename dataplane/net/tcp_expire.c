@@ -156,6 +156,8 @@ void
 tcp_expire(struct tcp_conn *c)
 {
 	struct tcp_stack *tcp = c->tcp;
+	if (unlikely(c->mss_before) && !tcp_flight(c))
+		tcp_recover_mss(c);
 	if (tcp_due(tcp, c->ack_deadline)) {
 		c->ack_deadline = 0;
 		if (c->flags & TCP_F_ACK_SOON) {

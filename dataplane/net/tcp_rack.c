@@ -32,7 +32,8 @@ multiplier(const struct tcp_conn *c)
 static uint32_t
 least_rtt_us(const struct tcp_conn *c)
 {
-	return c->min_rtt ? (uint32_t)c->min_rtt << TCP_MIN_RTT_SHIFT : c->srtt_us8 >> 3;
+	uint32_t smoothed_us = c->srtt_us8 >> 3;
+	return c->min_rtt ? RTE_MIN((uint32_t)c->min_rtt << TCP_MIN_RTT_SHIFT, smoothed_us) : smoothed_us;
 }
 
 /* Sent more than once: is this surely about the copy that left last (RFC 8985 6.2, step 2)? */

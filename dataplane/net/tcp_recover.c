@@ -290,18 +290,41 @@ enter_loss(struct tcp_conn *c)
 	tcp_touch(c);
 }
 
+static uint8_t
+mss_epoch(const struct tcp_conn *c)
+{
+	return c->tcp->tick >> TCP_MSS_EPOCH_SHIFT & 1 ? TCP_M_MSS_EPOCH : 0;
+}
+
 /*
  * Full segments that vanish again and again may be too large for a path whose routers are silent (RFC 2923 2.1): the
- * smallest ones that every path carries are tried.
+ * smallest ones that every path carries are tried. When larger ones are on trial again the first timeout is enough.
  */
 static void
 suspect_blackhole(struct tcp_conn *c)
 {
 	uint16_t least = tcp_conn_mss_within(c, 0);
-	if (c->backoff != BLACKHOLE_BACKOFF || tcp_flight(c) < c->mss || c->mss <= least)
+	unsigned backoff = c->more & TCP_M_MSS_TRIED ? 0 : BLACKHOLE_BACKOFF;
+	if (c->backoff != backoff || tcp_flight(c) < c->mss || c->mss <= least)
 		return;
+	c->mss_before = (uint8_t)RTE_MIN(c->mss >> TCP_MSS_SHIFT, UINT8_MAX);
+	c->more = (uint8_t)((c->more & ~(TCP_M_MSS_TRIED | TCP_M_MSS_EPOCH)) | mss_epoch(c));
 	c->mss = least;
 	c->tcp->counters->tcp_blackholes++;
+}
+
+void
+tcp_recover_mss(struct tcp_conn *c)
+{
+	if (c->more & TCP_M_MSS_TRIED) {
+		c->more &= (uint8_t)~TCP_M_MSS_TRIED;
+		c->mss_before = 0;
+	} else if (mss_epoch(c) != (c->more & TCP_M_MSS_EPOCH)) {
+		c->more |= TCP_M_MSS_TRIED;
+		c->mss = RTE_MAX(c->mss, (uint16_t)(c->mss_before << TCP_MSS_SHIFT));
+		c->cubic_w_max = 0; /* was counted in segments of the other size */
+		c->cubic_epoch = 0;
+	}
 }
 
 void

@@ -36,5 +36,10 @@ void tcp_recover_late(struct tcp_conn *c);
 void tcp_recover_timeout(struct tcp_conn *c);
 /* Everything is sent again in smaller segments: no congestion signal. */
 void tcp_recover_resegment(struct tcp_conn *c);
+/*
+ * mss_before is set and nothing is in flight: some time after a black hole was suspected the segments of before are tried
+ * again (RFC 4821 7.7, RFC 8899 5.1.1), since an outage looks the same. Called now and then.
+ */
+void tcp_recover_mss(struct tcp_conn *c);
 
 #endif

@@ -283,6 +283,22 @@ unmeasured_round_trip_declares_nothing_lost(void **state)
 	drop_out();
 }
 
+/* A round trip of a few microseconds is a least one too, not "unknown", which a longer one would replace. */
+static void
+round_trip_below_16_us_stays_the_least(void **state)
+{
+	establish(TCP_MINI_OPT_SACK, 60000);
+	rig.opt_len = 0;
+	rig.conn->min_rtt = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		send_bytes(1000);
+		drop_out();
+		rig.now_us += i ? 3000 : 5;
+		in(ACK, 1, 0, 1001 + 1000 * i, 60000);
+		assert_int_equal(rig.conn->min_rtt, 1);
+	}
+}
+
 static void
 timeout_sends_again_only_what_is_old(void **state)
 {
@@ -488,6 +504,7 @@ main(void)
 	    TCP_TEST(hole_beyond_the_reordering_window_is_sent_again_by_its_timer),
 	    TCP_TEST(retransmission_lost_again_is_found_without_a_timeout),
 	    TCP_TEST(unmeasured_round_trip_declares_nothing_lost),
+	    TCP_TEST(round_trip_below_16_us_stays_the_least),
 	    TCP_TEST(timeout_sends_again_only_what_is_old),
 	    TCP_TEST(spurious_timeout_is_undone_by_timestamps),
 	    TCP_TEST(timeout_answered_for_its_copy_is_not_undone),

@@ -111,22 +111,81 @@ rtt_is_taken_when_the_acknowledgement_arrives(void **state)
 	assert_int_equal(rig.conn->srtt_us8 >> 3, 1000);
 }
 
+/* The next 1000 bytes are lost until they are smaller than a segment. */
+static void
+send_into_a_black_hole(void)
+{
+	uint32_t at = rig.conn->snd_nxt - rig.iss;
+	send_bytes(1000);
+	expect(ACK, at, 1000, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		pass_us((RTO_US << i) + 4000);
+		expect(ACK, at, 1000, 1);
+	}
+	pass_us((RTO_US << 2) + 4000);
+	check_payload(expect(ACK, at, 512, 1));
+	expect_nothing();
+	in(ACK, 1, 0, at + 512, 60000);
+	check_payload(expect(ACK, at + 512, 488, 1));
+	in(ACK, 1, 0, at + 1000, 60000);
+	expect_nothing();
+}
+
 static void
 full_segments_that_vanish_three_times_become_smaller(void **state)
 {
 	establish(TCP_MINI_OPT_SACK, 60000);
-	send_bytes(1000);
-	expect(ACK, 1, 1000, 1);
-	for (unsigned i = 0; i < 2; i++) {
-		pass_us((RTO_US << i) + 4000);
-		expect(ACK, 1, 1000, 1);
-	}
-	pass_us((RTO_US << 2) + 4000);
-	check_payload(expect(ACK, 1, 512, 1));
-	expect_nothing();
-	in(ACK, 1, 0, 513, 60000);
-	check_payload(expect(ACK, 513, 488, 1));
+	send_into_a_black_hole();
 	assert_int_equal(rig.counters.tcp_blackholes, 1);
+	pass_us(60 * 1000000);
+	send_bytes(1000);
+	assert_int_equal(drop_out(), 2);
+}
+
+/* As after an outage: 19 minutes later larger segments are tried, and stay when they arrive. */
+static void
+segments_made_smaller_for_a_black_hole_grow_again(void **state)
+{
+	rig.config.keepalive_idle_us = 60 * 1000000;
+	rig.config.keepalive_probes = 255;
+	rig_restart();
+	establish(TCP_MINI_OPT_SACK, 60000);
+	send_into_a_black_hole();
+	for (unsigned i = 0; i < 19; i++) {
+		pass_us(60 * 1000000);
+		drop_out();
+		in(ACK, 1, 0, 1001, 60000); /* to the keepalive */
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		send_bytes(900);
+		check_payload(expect(ACK, 1001 + 900 * i, 900, 1));
+		in(ACK, 1, 0, 1901 + 900 * i, 60000);
+		pass_us(70 * 1000000);
+		drop_out();
+		in(ACK, 1, 0, 1901 + 900 * i, 60000);
+	}
+	assert_int_equal(rig.conn->mss_before, 0);
+	assert_int_equal(rig.counters.tcp_blackholes, 1);
+}
+
+static void
+larger_segments_on_trial_that_vanish_shrink_at_the_first_timeout(void **state)
+{
+	establish(TCP_MINI_OPT_SACK, 60000);
+	send_into_a_black_hole();
+	pass_us(19ull * 60 * 1000000);
+	send_bytes(400);
+	expect(ACK, 1001, 400, 1);
+	pass_us(10000); /* the wheel has the connection again */
+	in(ACK, 1, 0, 1401, 60000);
+	pass_us(RTO_US);
+	send_bytes(960); /* all of 1000, but for what keeping it in a byte costs */
+	expect(ACK, 1401, 960, 1);
+	pass_us(RTO_US + 4000);
+	check_payload(expect(ACK, 1401, 512, 1));
+	in(ACK, 1, 0, 1913, 60000);
+	check_payload(expect(ACK, 1913, 448, 1));
+	assert_int_equal(rig.counters.tcp_blackholes, 2);
 }
 
 static void
@@ -152,6 +211,8 @@ main(void)
 	    TCP_TEST(closed_windows_at_both_ends_make_no_ack_loop),
 	    TCP_TEST(rtt_is_taken_when_the_acknowledgement_arrives),
 	    TCP_TEST(full_segments_that_vanish_three_times_become_smaller),
+	    TCP_TEST(segments_made_smaller_for_a_black_hole_grow_again),
+	    TCP_TEST(larger_segments_on_trial_that_vanish_shrink_at_the_first_timeout),
 	    TCP_TEST(small_segments_that_vanish_stay_as_they_are),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
