@@ -281,8 +281,8 @@ send_data(struct tcp_conn *c)
 bool
 tcp_out_tail(struct tcp_conn *c, bool *fresh)
 {
-	uint32_t pipe = 0; /* the congestion window is not asked */
-	*fresh = has_unsent(c) && send_one(c, &pipe) == SENT;
+	uint32_t pipe = 0; /* one segment leaves beyond the congestion window */
+	*fresh = tcp_pipe(c) <= c->cwnd && has_unsent(c) && send_one(c, &pipe) == SENT;
 	if (*fresh || !tcp_board_begin(c))
 		return *fresh;
 	uint32_t from = tcp_flight(c) > c->mss ? c->snd_nxt - c->mss : c->snd_una;
@@ -303,6 +303,8 @@ set_deadlines(struct tcp_conn *c)
 	if (tcp_flight(c)) {
 		if (!c->rtx_deadline)
 			tcp_rtx_arm(c);
+		else if (unlikely(tcp_flight(c) > c->mss))
+			tcp_tail_arm(c);
 	} else if (has_unsent(c)) {
 		if (!c->rtx_deadline) {
 			tcp_rtx_arm(c);

@@ -196,29 +196,67 @@ probe_allowed(const struct tcp_conn *c)
 	       tcp_flight(c) > c->mss && !(c->board && c->board->sacked_bytes);
 }
 
+/*
+ * In a recovery the first that is missing stands for the probe. RFC 8985 leaves that to the timeout; but where a round
+ * trip is short and the window small, a lost ACK or a retransmission lost again would cost a thousand round trips. QUIC
+ * probes there, too (RFC 9002 6.2).
+ */
+static bool
+overdue_allowed(const struct tcp_conn *c)
+{
+	return c->flags & (TCP_F_RECOVERY | TCP_F_LOSS) && tcp_by_runs(c) && !c->board->overdue &&
+	       c->srtt_us8 && !c->backoff && c->snd_wnd;
+}
+
 void
 tcp_rtx_arm(struct tcp_conn *c)
 {
 	uint32_t us = tcp_rto_us(c);
 	c->more &= (uint8_t) ~(TCP_M_PTO | TCP_M_REO);
-	if (unlikely(tcp_flight(c) > c->mss) && probe_allowed(c) && probe_timeout_us(c) < us) {
+	if (unlikely(tcp_flight(c) > c->mss) && (probe_allowed(c) || overdue_allowed(c)) &&
+	    probe_timeout_us(c) < us) {
 		us = probe_timeout_us(c);
 		c->more |= TCP_M_PTO;
 	}
 	c->rtx_deadline = tcp_deadline(c->tcp, us);
 }
 
+void
+tcp_tail_arm(struct tcp_conn *c)
+{
+	if (c->more & (TCP_M_PTO | TCP_M_REO) || !(probe_allowed(c) || overdue_allowed(c)))
+		return;
+	uint32_t at = tcp_deadline(c->tcp, probe_timeout_us(c));
+	if (!tcp_seq_lt(at, c->rtx_deadline))
+		return;
+	c->rtx_deadline = at;
+	c->more |= TCP_M_PTO;
+}
+
+/* Lazily: two round trips after that, and not yet? */
+static bool
+not_yet(struct tcp_conn *c, uint32_t since_tick)
+{
+	uint32_t at = since_tick + tcp_ticks(probe_timeout_us(c));
+	if (!tcp_seq_lt(c->tcp->tick, at))
+		return false;
+	c->rtx_deadline = at ? at : 1;
+	return true;
+}
+
 bool
 tcp_tail_due(struct tcp_conn *c)
 {
 	bool sent = false;
-	if (probe_allowed(c)) {
-		/* Lazily: what was sent meanwhile has its own two round trips. */
-		uint32_t at = c->tx_tick + tcp_ticks(probe_timeout_us(c));
-		if (tcp_seq_lt(c->tcp->tick, at)) {
-			c->rtx_deadline = at ? at : 1;
+	if (overdue_allowed(c)) {
+		if (not_yet(c, tcp_seq_max(c->tx_tick, c->board->heard_tick)))
 			return false;
-		}
+		c->board->overdue = true;
+		tcp_board_lose_first(c);
+		tcp_touch(c);
+	} else if (probe_allowed(c)) {
+		if (not_yet(c, c->tx_tick))
+			return false;
 		bool fresh = false;
 		sent = tcp_out_tail(c, &fresh);
 		if (sent) {

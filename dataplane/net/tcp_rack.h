@@ -29,6 +29,8 @@ void tcp_rack_recovered(struct tcp_conn *c);
 
 /* The retransmission deadline from now: the timeout, or the tail probe when that comes first. */
 void tcp_rtx_arm(struct tcp_conn *c);
+/* More was sent while the timeout runs: the tail probe may come before it now. */
+void tcp_tail_arm(struct tcp_conn *c);
 /* The tail probe is due. False: it was not, or could not be sent; a deadline is set in any case. */
 bool tcp_tail_due(struct tcp_conn *c);
 /* An ACK while a probe is out. True: the probe filled a hole, so there was a loss. acked: bytes that it acknowledges. */

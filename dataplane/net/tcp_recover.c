@@ -239,6 +239,10 @@ tcp_recover_news(struct tcp_conn *c, const struct tcp_seg *seg, struct tcp_news 
 		undo(c);
 	}
 	if (tcp_by_runs(c)) {
+		if (n->acked || n->sacked) {
+			c->board->heard_tick = c->tcp->tick;
+			c->board->overdue = false;
+		}
 		tcp_rack_settle(c);
 		if (c->board->sacked_bytes || c->flags & RECOVERING)
 			tcp_rack_detect(c);

@@ -267,6 +267,21 @@ tcp_board_lose(struct tcp_board *b, struct tcp_run *r, uint32_t bytes)
 }
 
 void
+tcp_board_lose_first(struct tcp_conn *c)
+{
+	unsigned i = 0;
+	while (i < c->board->len && tcp_board_runs(c->board)[i].flags & (TCP_RUN_SACKED | TCP_RUN_LOST))
+		i++;
+	if (i == c->board->len)
+		return;
+	uint32_t start = run_start(c->board, i);
+	(void)cut(c, start + c->mss, 0);
+	struct tcp_run *r = tcp_board_runs(c->board) + i;
+	tcp_board_lose(c->board, r, r->end - start);
+	tcp_board_tidy(c->board);
+}
+
+void
 tcp_board_lose_all(struct tcp_board *b, bool forget)
 {
 	b->lost_bytes = 0;

@@ -40,6 +40,7 @@ struct tcp_board {
 	uint32_t undo_bytes;               /* sent again since, not reported as duplicates yet */
 	uint32_t undo_ts;                  /* our timestamp on the first of them */
 	float undo_w_max;
+	uint32_t heard_tick; /* when something was last known to be delivered */
 	/* RACK (tcp_rack.c) */
 	uint32_t rack_sent_us, rack_end, rack_rtt_us; /* of the latest sent that was delivered */
 	uint32_t fack;                                /* the highest delivered, SACKed or not */
@@ -50,6 +51,7 @@ struct tcp_board {
 	uint16_t first, len, room;
 	uint8_t block_class; /* enum tcp_block_class */
 	bool undo_has_ts, has_rack;
+	bool overdue; /* nothing heard for two round trips: the first was deemed lost for that already */
 	struct tcp_run runs[];
 };
 
@@ -84,6 +86,8 @@ uint32_t tcp_board_acked(struct tcp_conn *c, const struct tcp_seg *seg);
 uint32_t tcp_board_sacked(struct tcp_conn *c, const struct tcp_seg *seg);
 /* Marks one run as lost; merging is left to tcp_board_tidy(). */
 void tcp_board_lose(struct tcp_board *b, struct tcp_run *r, uint32_t bytes);
+/* The first segment that may be on its way is lost. */
+void tcp_board_lose_first(struct tcp_conn *c);
 /* Merges neighbours of one fate. */
 void tcp_board_tidy(struct tcp_board *b);
 /* Everything that the peer does not have is lost. forget: what it said it has, too (RFC 2018 8). */

@@ -145,11 +145,11 @@ sim_wire_sent(
 		if (!w->has_edge_seen || lt(w->edge_seen, end))
 			sim_fail(run, "host %u sent beyond the window: %u, edge %u", from, end, w->edge_seen);
 		w->payload_bytes += payload;
+		run->hosts[from].sent_new_data |= lt(w->sent_end, end);
 		if (lt(w->sent_end, end))
 			w->sent_end = end;
 		else
 			w->repeated_bytes += payload;
-		run->hosts[from].sent_new_data |= w->sent_end == end;
 	}
 }
 

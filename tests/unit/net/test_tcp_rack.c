@@ -198,6 +198,83 @@ data_sent_later_puts_the_probe_off(void **state)
 	check_payload(expect(ACK, 3001, 1000, 1));
 }
 
+/* At the ACK one segment is in flight, which gets a timeout; the next one may be probed for. */
+static void
+second_segment_sent_after_the_ack_brings_the_probe(void **state)
+{
+	establish_rtt(TCP_MINI_OPT_SACK);
+	send_bytes(2000);
+	assert_int_equal(drop_out(), 2);
+	pass_us(RTT_US);
+	in(ACK, 1, 0, 1001, 60000);
+	send_bytes(1000);
+	assert_int_equal(drop_out(), 1);
+	pass_us(PROBE_US + 2 * GRAIN_US);
+	check_payload(expect(ACK, 2001, 1000, 1));
+	in(ACK, 1, 0, 3001, 60000);
+	expect_nothing();
+	assert_int_equal(rig.counters.tcp_timeouts, 0);
+}
+
+/* All but the hole is there, so its retransmission is lost, or the ACK of it: the timeout is not waited for. */
+static void
+silence_in_a_recovery_sends_the_hole_once_more(void **state)
+{
+	establish_rtt(TCP_MINI_OPT_SACK);
+	send_bytes(6000);
+	assert_int_equal(drop_out(), 6);
+	pass_us(RTT_US);
+	sack(1001, 4001, 1);
+	check_payload(expect(ACK, 1, 1000, 1));
+	pass_us(PROBE_US - GRAIN_US);
+	expect_nothing();
+	pass_us(3 * GRAIN_US);
+	check_payload(expect(ACK, 1, 1000, 1));
+	pass_us(RTO_US - PROBE_US);
+	expect_nothing(); /* once: then it is the timeout's turn */
+	in(ACK, 1, 0, 6001, 60000);
+	expect_nothing();
+	assert_int_equal(rig.counters.tcp_timeouts, 0);
+	assert_int_equal(rig.counters.tcp_fast_recoveries, 1);
+}
+
+static void
+silence_counts_from_what_was_heard_last(void **state)
+{
+	establish_rtt(TCP_MINI_OPT_SACK);
+	send_bytes(10000);
+	drop_out();
+	pass_us(RTT_US);
+	for (unsigned i = 0; i < 4; i++) {
+		sack(1001, 4001 + 1000 * i, 1);
+		pass_us(PROBE_US - 4 * GRAIN_US);
+	}
+	assert_int_equal(rig.counters.tcp_retransmits, 1);
+	pass_us(6 * GRAIN_US);
+	assert_int_equal(rig.counters.tcp_retransmits, 2);
+	drop_out();
+}
+
+static void
+silence_after_a_timeout_is_probed_once_something_was_heard(void **state)
+{
+	establish_rtt(TCP_MINI_OPT_SACK);
+	send_bytes(8000);
+	drop_out();
+	pass_us(PROBE_US + RTO_US + 2 * GRAIN_US);
+	assert_int_equal(drop_out(), 2);
+	assert_int_equal(rig.counters.tcp_timeouts, 1);
+	in(ACK, 1, 0, 1001, 60000);
+	expect(ACK, 1001, 1000, 1);
+	expect(ACK, 2001, 1000, 1);
+	expect_nothing();
+	pass_us(2 * PROBE_US);
+	assert_int_equal(rig.counters.tcp_retransmits, 5);
+	check_payload(expect(ACK, 1001, 1000, 1));
+	assert_int_equal(rig.counters.tcp_timeouts, 1);
+	drop_out();
+}
+
 /* One segment overtaken by another: with three SACKed above it would have been sent again by counting. */
 static void
 reordering_once_seen_is_waited_for(void **state)
@@ -500,6 +577,10 @@ main(void)
 	    TCP_TEST(probe_acknowledged_twice_was_for_nothing),
 	    TCP_TEST(probe_lost_too_ends_in_a_timeout),
 	    TCP_TEST(data_sent_later_puts_the_probe_off),
+	    TCP_TEST(second_segment_sent_after_the_ack_brings_the_probe),
+	    TCP_TEST(silence_in_a_recovery_sends_the_hole_once_more),
+	    TCP_TEST(silence_counts_from_what_was_heard_last),
+	    TCP_TEST(silence_after_a_timeout_is_probed_once_something_was_heard),
 	    TCP_TEST(reordering_once_seen_is_waited_for),
 	    TCP_TEST(hole_beyond_the_reordering_window_is_sent_again_by_its_timer),
 	    TCP_TEST(retransmission_lost_again_is_found_without_a_timeout),
