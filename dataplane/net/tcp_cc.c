@@ -5,14 +5,21 @@
  */
 #include "dataplane/net/tcp_cc.h"
 
+#include "dataplane/net/tcp_sack.h"
 #include "dataplane/net/tcp_stack.h"
 
-#define CUBIC_C     0.4f
-#define CUBIC_BETA  0.7f
-#define CUBIC_ALPHA (3.0f * (1.0f - CUBIC_BETA) / (1.0f + CUBIC_BETA))
-#define CWND_MAX    (1u << 30)
-#define ABC_L       2u
-#define TICK_S      (256e-6f)
+#define CUBIC_C             0.4f
+#define CUBIC_BETA          0.7f
+#define CUBIC_ALPHA         (3.0f * (1.0f - CUBIC_BETA) / (1.0f + CUBIC_BETA))
+#define CWND_MAX            (1u << 30)
+#define ABC_L               2u
+#define TICK_S              (256e-6f)
+#define HYSTART_SEGMENTS    16u
+#define HYSTART_GAP_US      2000u /* two ACKs of one train are no further apart */
+#define HYSTART_SAMPLES     8u
+#define HYSTART_RISE_SHIFT  3
+#define HYSTART_RISE_MIN_US 4000u
+#define HYSTART_RISE_MAX_US 16000u
 
 static uint32_t
 initial_window(const struct tcp_conn *c)
@@ -77,12 +84,42 @@ cubic_increase(struct tcp_conn *c, uint32_t acked)
 	return (uint32_t)((target - cwnd) / cwnd * (float)acked);
 }
 
+/*
+ * HyStart (Ha, Rhee 2011), as Linux has it: the first slow start ends when a round trip's ACKs come in one train for half
+ * of a round trip, or when the first of them came late, since a queue is building up. Later slow starts know where to end.
+ */
+static void
+hystart(struct tcp_conn *c)
+{
+	if (!tcp_by_runs(c) || c->ssthresh != CWND_MAX || !c->board->has_rack || !c->min_rtt ||
+	    c->cwnd < HYSTART_SEGMENTS * c->mss)
+		return;
+	struct tcp_hystart *h = &c->board->hystart;
+	uint32_t now_us = (uint32_t)c->tcp->now_us, min_us = (uint32_t)c->min_rtt << TCP_MIN_RTT_SHIFT;
+	if (!tcp_seq_lt(c->snd_una, h->end))
+		*h = (struct tcp_hystart){
+		    .end = c->snd_nxt, .begin_us = now_us, .last_us = now_us, .least_us = UINT32_MAX};
+	if (h->samples < HYSTART_SAMPLES) {
+		h->samples++;
+		h->least_us = RTE_MIN(h->least_us, c->board->rack_rtt_us);
+	}
+	bool train = now_us - h->last_us <= HYSTART_GAP_US;
+	if (train)
+		h->last_us = now_us;
+	uint32_t rise_us =
+	    RTE_MAX(RTE_MIN(min_us >> HYSTART_RISE_SHIFT, HYSTART_RISE_MAX_US), HYSTART_RISE_MIN_US);
+	if ((train && now_us - h->begin_us > min_us / 2) ||
+	    (h->samples == HYSTART_SAMPLES && h->least_us > min_us + rise_us))
+		c->ssthresh = c->cwnd;
+}
+
 void
 tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint32_t flight)
 {
 	if (c->cwnd < c->ssthresh) {
 		if (tcp_cc_full(c, flight))
 			c->cwnd += RTE_MIN(acked, ABC_L * c->mss);
+		hystart(c);
 	} else if (c->more & TCP_M_CWND_LIMITED) {
 		acked = RTE_MIN(acked, c->cwnd);
 		uint32_t more = c->tcp->config.congestion == TCP_CUBIC

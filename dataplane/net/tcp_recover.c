@@ -15,7 +15,10 @@
 
 /* ---- undo: nothing was lost ------------------------------------------------------------------- */
 
-/* Before a reduction. */
+/*
+ * Before a reduction. What an earlier episode sent again and is still on its way keeps its time: its ACK is no answer to
+ * an original of this one.
+ */
 static void
 remember(struct tcp_conn *c)
 {
@@ -27,7 +30,7 @@ remember(struct tcp_conn *c)
 	b->undo_w_max = c->cubic_w_max;
 	b->undo_una = c->snd_una;
 	b->undo_bytes = 0;
-	b->undo_has_ts = false;
+	b->undo_has_ts = b->undo_has_ts && tcp_by_runs(c) && tcp_board_has_again(b);
 }
 
 static void
@@ -51,7 +54,7 @@ void
 tcp_recover_sent(struct tcp_conn *c, const struct tcp_range *r)
 {
 	struct tcp_board *b = c->board;
-	if (b && b->undo_cwnd) {
+	if (b) {
 		if (!b->undo_has_ts)
 			b->undo_ts = tcp_ts_now(c->tcp) + c->ts_offset;
 		b->undo_has_ts = true;

@@ -35,7 +35,7 @@ tcp_board_begin(struct tcp_conn *c)
 		return NULL;
 	b->block_class = TCP_BLOCK_256;
 	b->room = TCP_BOARD_RUNS_MIN;
-	b->start = b->fack = b->dsack_round = c->snd_una;
+	b->start = b->fack = b->dsack_round = b->hystart.end = c->snd_una;
 	if (c->flags & TCP_F_SACK && tcp_flight(c))
 		b->runs[b->len++] = (struct tcp_run){.end = c->snd_nxt, .sent_us = c->rtt_start_us};
 	return b;
@@ -303,6 +303,16 @@ tcp_board_lose_none(struct tcp_board *b)
 	b->lost_bytes = 0;
 	for (unsigned i = 0; i < b->len; i++)
 		tcp_board_runs(b)[i].flags &= ~TCP_RUN_LOST;
+}
+
+bool
+tcp_board_has_again(struct tcp_board *b)
+{
+	for (unsigned i = 0; i < b->len; i++) {
+		if (tcp_board_runs(b)[i].flags & TCP_RUN_AGAIN)
+			return true;
+	}
+	return false;
 }
 
 bool

@@ -32,6 +32,14 @@ struct tcp_run {
 	uint32_t flags;   /* TCP_RUN_* */
 };
 
+/* The first slow start ends before the queue overflows (tcp_cc.c). */
+struct tcp_hystart {
+	uint32_t end;               /* this round ends when it is acknowledged */
+	uint32_t begin_us, last_us; /* of the train of ACKs */
+	uint32_t least_us;          /* round trip among the first of the round */
+	uint32_t samples;
+};
+
 struct tcp_board {
 	/* this recovery (tcp_recover.c) */
 	uint32_t prr_delivered, prr_out, prr_start_pipe; /* proportional rate reduction (RFC 6937) */
@@ -41,6 +49,7 @@ struct tcp_board {
 	uint32_t undo_ts;                  /* our timestamp on the first of them */
 	float undo_w_max;
 	uint32_t heard_tick; /* when something was last known to be delivered */
+	struct tcp_hystart hystart;
 	/* RACK (tcp_rack.c) */
 	uint32_t rack_sent_us, rack_end, rack_rtt_us; /* of the latest sent that was delivered */
 	uint32_t fack;                                /* the highest delivered, SACKed or not */
@@ -94,6 +103,8 @@ void tcp_board_tidy(struct tcp_board *b);
 void tcp_board_lose_all(struct tcp_board *b, bool forget);
 /* Takes back every verdict. */
 void tcp_board_lose_none(struct tcp_board *b);
+/* Is something on its way that was sent more than once? */
+bool tcp_board_has_again(struct tcp_board *b);
 /* The first lost bytes; false: none. */
 bool tcp_board_next_lost(struct tcp_board *b, struct tcp_range *lost);
 const char *tcp_board_check(const struct tcp_conn *c);

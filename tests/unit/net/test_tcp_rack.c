@@ -468,6 +468,43 @@ recovery_undone_by_timestamps_widens_the_reordering_window(void **state)
 	drop_out();
 }
 
+/*
+ * A hole whose copy left in the first recovery is filled in the second, by an ACK that echoes that copy: older than what
+ * the second has sent again, and yet no original.
+ */
+static void
+copy_of_an_earlier_recovery_undoes_nothing(void **state)
+{
+	enum { S = 988 };
+	establish_rtt(TS_SACK);
+	rig.conn->cwnd = 20 * S;
+	send_bytes(60 * S);
+	assert_int_equal(drop_out(), 20);
+	pass_us(RTT_US);
+	sack(S + 1, 15 * S + 1, 1);
+	expect(ACK, 1, S, 1);
+	sack(S + 1, 20 * S + 1, 1);
+	unsigned fresh = drop_out(); /* of which the first is lost, and the fifth */
+	assert_true(fresh > 5);
+	pass_us(RTT_US);
+	sack(21 * S + 1, 24 * S + 1, 1);
+	expect(ACK, 1, S, 1); /* again: its copy was lost, too */
+	uint32_t tsval = expect(ACK, 20 * S + 1, S, 1)->seg.tsval;
+	drop_out();
+	ack_echo(20 * S + 1, tsval);
+	assert_int_equal(rig.conn->flags & TCP_F_RECOVERY, 0);
+	drop_out();
+	pass_us(RTT_US / 2);
+	sack(25 * S + 1, (20 + fresh) * S + 1, 20 * S + 1);
+	assert_int_equal(rig.counters.tcp_fast_recoveries, 2);
+	expect(ACK, 24 * S + 1, S, 1);
+	drop_out();
+	ack_echo(24 * S + 1, tsval);
+	assert_int_equal(rig.counters.tcp_undone, 0);
+	assert_int_not_equal(rig.conn->flags & TCP_F_RECOVERY, 0);
+	drop_out();
+}
+
 static void
 duplicates_made_by_the_network_change_nothing(void **state)
 {
@@ -591,6 +628,7 @@ main(void)
 	    TCP_TEST(timeout_answered_for_its_copy_is_not_undone),
 	    TCP_TEST(spurious_recovery_is_undone_by_dsack),
 	    TCP_TEST(recovery_undone_by_timestamps_widens_the_reordering_window),
+	    TCP_TEST(copy_of_an_earlier_recovery_undoes_nothing),
 	    TCP_TEST(duplicates_made_by_the_network_change_nothing),
 	    TCP_TEST(recovery_sends_in_proportion_to_what_arrives),
 	    TCP_TEST(no_memory_for_a_board_leaves_the_timeout),
