@@ -73,11 +73,13 @@ class FarEnd:
     def start_memif(self, command, log):
         self.program = machine.Program(command, self.directory / log)
         self.program.wait_until((self.directory / "memif.sock").exists, "memif socket")
+        self.program.keep_core(FAR_CPU)
 
     def target_memif(self):
         """Each run comes from an address of its own, so that nothing of the last one is in its way."""
         self.runs += 1
-        return {"backend": "dpdk", "server": APPLIANCE_ADDRESS, "address": f"10.77.{self.runs % 255 + 1}.1/16",
+        return {"backend": "dpdk", "realtime": "yes", "server": APPLIANCE_ADDRESS,
+                "address": f"10.77.{self.runs % 255 + 1}.1/16",
                 "eal": f"-l {OUR_CPU} --file-prefix={machine.name('load')} "
                        f"--vdev={self.memif('client', ',zero-copy=yes')}"}
 

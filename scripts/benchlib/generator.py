@@ -19,10 +19,21 @@ class Figures:
     bytes_in = property(lambda self: self.counts["rx_bytes"] / self.result["seconds"])
     connections = property(lambda self: self.counts["turned_over"] / self.result["seconds"])
     lost = property(lambda self: self.counts["lost"])
-    valid = property(lambda self: self.result["valid"])
+    windows = property(lambda self: self.result["windows"])
+    p99 = property(lambda self: self.windows["p99"] if self.windows["len"] else self.result["latency_us"]["p99"])
 
-    def latency_us(self, percentile):
-        return self.result["latency_us"][percentile]
+    @property
+    def valid(self):
+        """On schedule; of a run in windows, those whose figures count: at least half of them."""
+        return self.windows["kept"] * 2 >= self.windows["len"] if self.windows["len"] else self.result["valid"]
+
+    @property
+    def about(self):
+        if not self.windows["len"]:
+            return "" if self.valid else "  late"
+        stalls = self.result["stalls"]
+        return (f"  p99 {self.p99:.1f} us, {self.windows['kept']} of {self.windows['len']} windows on schedule; stood still for "
+                f"{stalls['us']:,.0f} us, {stalls['other_programs_us']:,.0f} us of it for other programs")
 
 
 def run(build, target, options, seconds, hgrm=None):

@@ -14,6 +14,7 @@ HUGEPAGES = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 HUGETLBFS = pathlib.Path("/dev/hugepages")
 HUGEPAGE_MIB = 2
 PR_SET_PDEATHSIG = 1
+REALTIME_US = pathlib.Path("/proc/sys/kernel/sched_rt_runtime_us")
 L3 = pathlib.Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
 
 
@@ -74,6 +75,19 @@ def hugepages(mib):
         total.write_text(str(before))
 
 
+@contextlib.contextmanager
+def whole_cores():
+    """Kernels before 6.12 stop real-time threads for 50 ms of every second unless they are told not to."""
+    before = REALTIME_US.read_text() if REALTIME_US.exists() else None
+    try:
+        if before:
+            REALTIME_US.write_text("-1")
+        yield
+    finally:
+        if before:
+            REALTIME_US.write_text(before)
+
+
 def clear():
     """What DPDK leaves of programs that have ended: peers do not tidy up as ours do."""
     for path in pathlib.Path("/var/run/dpdk").glob(f"wc-*-{os.getpid()}"):
@@ -105,6 +119,12 @@ class Program:
                 break
             time.sleep(0.05)
         fail(f"{self.command[0]}: no {what}:\n{pathlib.Path(self.log).read_text(encoding='utf-8')}")
+
+    def keep_core(self, cpu):
+        """Its threads that live on this core alone run before all other programs there, as wireload's do with `realtime`."""
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            if os.sched_getaffinity(int(task.name)) == {cpu}:
+                os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(1))
 
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)

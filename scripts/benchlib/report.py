@@ -10,13 +10,17 @@ SCALES = ((1e9, "G"), (1e6, "M"), (1e3, "K"))
 
 def figure(figures, side):
     run, name = side
-    if name == "p99":
-        return figures[run].latency_us("p99")
     return getattr(figures[run], name)
 
 
 def spread(name, values):
     return {name: statistics.median(values), f"{name}_min": min(values), f"{name}_max": max(values)}
+
+
+def windows(case, rounds):
+    """Of both sides and all rounds; those off schedule are left out of the figures."""
+    each = [figures[side[0]].windows for figures in rounds for side in (case.ours, case.peer)]
+    return {"windows": sum(one["len"] for one in each), "windows_left_out": sum(one["len"] - one["kept"] for one in each)}
 
 
 def result(case, rounds):
@@ -27,7 +31,7 @@ def result(case, rounds):
     ratio = [a - b if differs else a / b for a, b in zip(ours, peer)]
     sound = all(figures[side[0]].valid for figures in rounds for side in (case.ours, case.peer))
     return {"id": case.id, "what": case.what, "unit": case.unit, **spread("ours", ours), **spread("peer", peer),
-            **spread("ratio", ratio), "must": case.must, "aim": case.aim, "on_schedule": sound}
+            **spread("ratio", ratio), "must": case.must, "aim": case.aim, "on_schedule": sound, **windows(case, rounds)}
 
 
 def amount(value, unit):
@@ -55,6 +59,8 @@ def table(rows):
         ratio = f"{row['ratio']:.{digits}f} ({row['ratio_min']:.{digits}f} to {row['ratio_max']:.{digits}f})"
         wanted = ["" if row[name] is None else f"{row[name]:g}" for name in ("must", "aim")]
         late = "" if row["on_schedule"] else ", schedule missed"
+        if row["windows"]:
+            late += f" ({row['windows_left_out']} of {row['windows']} windows left out)"
         lines.append(f"| `{row['id']}` {row['what']} | {amount(row['ours'], row['unit'])} | "
                      f"{amount(row['peer'], row['unit'])} | {ratio} | {wanted[0]} | {wanted[1]} | {reached(row)}{late} |")
     return "\n".join(lines)

@@ -6,13 +6,17 @@ import json
 from benchlib import cases, farends, generator, machine
 
 UNTIL_ENDED_S = 60
+OFFERED_LEAST = 0.95
 
 
 class Ceiling:
-    """What link_ceiling found; the same figures as a run of wireload."""
+    """What link_ceiling found; the same figures as a run of wireload. Valid: it offered the rate that it was asked to."""
 
-    def __init__(self, report):
-        self.rate, self.bytes_in, self.lost, self.valid = report["rate"], report["bytes_per_second"], report["lost"], True
+    def __init__(self, report, asked):
+        self.rate, self.bytes_in, self.lost = report["rate"], report["bytes_per_second"], report["lost"]
+        self.offered, self.windows = report["offered"], {"len": 0, "kept": 0}
+        self.valid = self.offered >= OFFERED_LEAST * asked
+        self.about = "" if self.valid else f"  only {self.offered:,.0f} offered"
 
 
 def ceiling(build, far, what, seconds):
@@ -23,7 +27,7 @@ def ceiling(build, far, what, seconds):
          "--", role, seconds, *more], seconds + UNTIL_ENDED_S)
     if status != 0:
         machine.fail(f"link_ceiling {what}: {out}{errors}")
-    return Ceiling(json.loads(out.splitlines()[-1]))
+    return Ceiling(json.loads(out.splitlines()[-1]), int(more[2]) if len(more) > 2 else 0)
 
 
 class Bench:
@@ -66,9 +70,9 @@ class Bench:
     def run_one(self, name, figures):
         run = self.table[name]
         far = self.fars[run.far]
-        if isinstance(run.options, str):
-            return ceiling(self.build, far, run.options, run.seconds)
         options = run.options(figures) if callable(run.options) else run.options
+        if isinstance(options, str):
+            return ceiling(self.build, far, options, run.seconds)
         hgrm = self.plots / f"{name.replace('/', '-')}.hgrm"
         return generator.run(self.build, far.target(), options, run.seconds, hgrm)
 
@@ -81,14 +85,14 @@ class Bench:
             for name in names:
                 self.fars[far_name].up()
                 figures[name] = self.run_one(name, figures)
-                machine.say(f"  {name:28} {figures[name].rate:14,.0f} /s" + ("" if figures[name].valid else "  late"))
+                machine.say(f"  {name:28} {figures[name].rate:14,.0f} /s{figures[name].about}")
                 if self.fars[far_name].fragile:
                     self.fars[far_name].down()
             self.fars[far_name].down(last=False)
         self.rounds.append(figures)
 
     def measure(self, rounds):
-        with machine.hugepages(self.hugepages_mib()), contextlib.ExitStack() as stack:
+        with machine.hugepages(self.hugepages_mib()), machine.whole_cores(), contextlib.ExitStack() as stack:
             for far in self.fars.values():
                 stack.callback(far.down)
             self.fill()

@@ -3,14 +3,17 @@
  * stand, and those rates themselves where a whole generator would be the slower side.
  *
  *   link_ceiling EAL-ARGS -- reflect|count SECONDS
- *   link_ceiling EAL-ARGS -- get SECONDS KEYS uniform|zipf
+ *   link_ceiling EAL-ARGS -- get SECONDS KEYS uniform|zipf [RATE]
  *
  * `reflect` sends requests as a memcached client would, made once and sent again and again with their reference count
  * raised, so that all cycles go to the link; testpmd sends each back (5tswap or macswap). `get` asks a cache that
  * wireload has filled for its keys of 16 bytes: the same packets, each with the digits of another key written in before
  * it goes out again, which is safe because REQUESTS is far above what is under way. Replies are counted by their
- * length, which a miss does not have, and one in CHECK_EVERY is read. Both are closed loops with OUTSTANDING under way.
- * `count` sends nothing and counts what comes (txonly). One lcore; prints one line of JSON.
+ * length, which a miss does not have, and one in CHECK_EVERY is read. Both are closed loops with OUTSTANDING under way;
+ * with RATE `get` offers so many a second whatever becomes of them, and what finds the link's ring full is refused, as a
+ * NIC's full ring drops. `count` sends nothing and counts what comes (txonly). One lcore, which it keeps for itself;
+ * prints one line of JSON. Its rates are medians of WINDOWS parts of the time, so that what the machine does for others
+ * now and then does not count for either side; `mean_rate` is over all of it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,6 +29,7 @@
 
 #include "tests/load/items.h"
 #include "tests/load/popularity.h"
+#include "tests/load/thread.h"
 
 #define BURST          32u
 #define DESCRIPTORS    2048u
@@ -38,6 +42,7 @@
 #define CHECK_EVERY    16u
 #define KEY_BYTES      16u
 #define ZIPF           0.99
+#define WINDOWS        100u
 #define DRAWN          (1u << 24) /* keys drawn ahead, so that drawing them takes no cycles while it counts */
 #define FAR_IP         RTE_IPV4(10, 77, 0, 1)
 #define OUR_IP         RTE_IPV4(10, 77, 1, 1)
@@ -52,10 +57,14 @@ struct ceiling {
 	struct rte_ether_addr mac, far_mac;
 	struct rte_mbuf *requests[REQUESTS];
 	unsigned next;
-	uint64_t sent, received, bytes, lost, misses, wrong;
-	uint32_t *drawn; /* for `get`, else NULL */
+	uint64_t sent, refused, received, bytes, lost, misses, wrong;
+	uint64_t rate;     /* of `get`; 0: closed loop */
+	uint64_t rate_q32; /* the same a TSC cycle */
+	uint32_t *drawn;   /* for `get`, else NULL */
 	uint32_t drawn_next;
 	uint32_t hit_bytes; /* of a frame with a value, once one was seen */
+	unsigned windows_len;
+	double rates[WINDOWS], byte_rates[WINDOWS];
 };
 
 static __attribute__((noreturn)) void
@@ -212,18 +221,19 @@ static void
 send_burst(struct ceiling *c)
 {
 	struct rte_mbuf **burst = &c->requests[c->next];
-	unsigned done;
+	unsigned n = RTE_MIN(BURST, REQUESTS - c->next), done;
 
-	for (unsigned i = 0; i < BURST; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		if (c->drawn)
 			request_turn(c, burst[i]);
 		rte_mbuf_refcnt_update(burst[i], 1);
 	}
-	done = rte_eth_tx_burst(c->port, 0, burst, BURST);
-	for (unsigned i = done; i < BURST; i++)
+	done = rte_eth_tx_burst(c->port, 0, burst, (uint16_t)n);
+	for (unsigned i = done; i < n; i++)
 		rte_mbuf_refcnt_update(burst[i], -1);
 	c->sent += done;
-	c->next = (c->next + BURST) % REQUESTS;
+	c->refused += n - done;
+	c->next = (c->next + done) % REQUESTS; /* only what has left may be older than what is under way */
 }
 
 /* ---- phases ----------------------------------------------------------------------------------- */
@@ -255,26 +265,70 @@ port_open(struct ceiling *c)
 	die("no link: is the far end running?");
 }
 
+/* Whether the next burst is to go: there is room under way, or in the open loop it is due. */
+static inline bool
+burst_is_due(const struct ceiling *c, uint64_t passed_tsc)
+{
+	if (c->rate == 0)
+		return c->sent - c->received - c->lost + BURST <= OUTSTANDING;
+	return c->sent + c->refused + BURST <= (uint64_t)((unsigned __int128)passed_tsc * c->rate_q32 >> 32);
+}
+
+/* A part of the time has passed: its rates, from what had come at its begin. */
+static void
+window_end(struct ceiling *c, uint64_t cycles, uint64_t received, uint64_t bytes)
+{
+	double seconds = (double)cycles / (double)rte_get_tsc_hz();
+
+	c->rates[c->windows_len] = (double)(c->received - received) / seconds;
+	c->byte_rates[c->windows_len++] = (double)(c->bytes - bytes) / seconds;
+}
+
 /* What does not come back within a tenth of a second of silence is lost. */
 static void
 run(struct ceiling *c, bool sends, uint64_t cycles)
 {
-	uint64_t begin = rte_rdtsc(), last = begin, now = begin;
+	uint64_t begin = rte_rdtsc(), last = begin, now = begin, window_begin = begin;
+	uint64_t received = 0, bytes = 0;
 
-	c->sent = c->received = c->bytes = c->lost = c->misses = c->wrong = 0;
+	c->sent = c->refused = c->received = c->bytes = c->lost = c->misses = c->wrong = 0;
+	c->windows_len = 0;
+	thread_keep_core(true); /* where that is not allowed it runs as it is */
 	while (now - begin < cycles) {
 		unsigned got = receive(c);
 
 		now = rte_rdtsc();
+		if (now - window_begin >= cycles / WINDOWS && c->windows_len < WINDOWS) {
+			window_end(c, now - window_begin, received, bytes);
+			window_begin = now;
+			received = c->received;
+			bytes = c->bytes;
+		}
 		if (got)
 			last = now;
 		if (sends && now - last > rte_get_tsc_hz() / 10)
 			c->lost = c->sent - c->received;
 		if (now - last > SILENCE_S * rte_get_tsc_hz())
 			die("nothing comes for seconds");
-		if (sends && c->sent - c->received - c->lost + BURST <= OUTSTANDING)
+		if (sends && burst_is_due(c, now - begin))
 			send_burst(c);
 	}
+	thread_keep_core(false);
+}
+
+static int
+compare(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return (a > b) - (a < b);
+}
+
+static double
+median(double *numbers, unsigned len)
+{
+	qsort(numbers, len, sizeof(*numbers), compare);
+	return len ? (numbers[(len - 1) / 2] + numbers[len / 2]) / 2.0 : 0.0;
 }
 
 /* Learns the cache's address, and lets it learn ours. */
@@ -321,10 +375,10 @@ main(int argc, char **argv)
 
 	if (used < 0 || argc - used < 3)
 		die("usage: link_ceiling EAL-ARGS -- reflect|count SECONDS, or get SECONDS KEYS "
-		    "uniform|zipf");
+		    "uniform|zipf [RATE]");
 	argv += used;
 	argc -= used;
-	gets = strcmp(argv[1], "get") == 0 && argc == 5;
+	gets = strcmp(argv[1], "get") == 0 && (argc == 5 || argc == 6);
 	sends = gets || strcmp(argv[1], "reflect") == 0;
 	seconds = atoi(argv[2]);
 	if ((!sends && strcmp(argv[1], "count") != 0) || seconds < 1)
@@ -332,6 +386,10 @@ main(int argc, char **argv)
 	memset(&c.far_mac, 0xff, sizeof(c.far_mac));
 	if (gets)
 		keys_draw(&c, (uint32_t)atol(argv[3]), strcmp(argv[4], "zipf") == 0);
+	if (gets && argc == 6) {
+		c.rate = strtoull(argv[5], NULL, 10);
+		c.rate_q32 = (uint64_t)((double)c.rate / (double)rte_get_tsc_hz() * 4294967296.0);
+	}
 	port_open(&c);
 	if (gets)
 		far_end_find(&c);
@@ -339,9 +397,11 @@ main(int argc, char **argv)
 		c.requests[i] = request_make(&c, i);
 	run(&c, sends, WARM_UP_S * rte_get_tsc_hz());
 	run(&c, sends, (uint64_t)seconds * rte_get_tsc_hz());
-	printf("{\"rate\": %.0f, \"bytes_per_second\": %.0f, \"lost\": %" PRIu64 ", \"misses\": %" PRIu64
-	       ", \"wrong\": %" PRIu64 "}\n",
-	    (double)c.received / seconds, (double)c.bytes / seconds, c.lost, c.misses, c.wrong);
+	printf("{\"rate\": %.0f, \"mean_rate\": %.0f, \"offered\": %.0f, \"bytes_per_second\": %.0f, "
+	       "\"lost\": %" PRIu64 ", \"misses\": %" PRIu64 ", \"wrong\": %" PRIu64 "}\n",
+	    median(c.rates, c.windows_len), (double)c.received / seconds,
+	    (double)(c.sent + c.refused) / seconds, median(c.byte_rates, c.windows_len), c.lost, c.misses,
+	    c.wrong);
 	fflush(stdout);
 	rte_eth_dev_stop(c.port);
 	return c.wrong ? 1 : 0;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/load/memory.h"
+#include "tests/load/thread.h"
 
 #define FLIGHTS_AIM       (1u << 18) /* 8 MiB; at 8 M/s what 32 ms send */
 #define WINDOW_MIN        4u
@@ -176,7 +177,13 @@ count_unsent(struct generator *g)
 			continue;
 		g->counts.scheduled++;
 		g->counts.unsent++;
-		histogram_add(g->due_ns, load_tsc_to_ns(&g->clock, g->now_tsc - due_tsc));
+		uint64_t waited_ns = load_tsc_to_ns(&g->clock, g->now_tsc - due_tsc);
+		histogram_add(g->due_ns, waited_ns);
+		if (g->windows != NULL) {
+			struct window *window = generator_window(g, due_tsc);
+			window->scheduled++;
+			histogram_add(&window->due_ns, waited_ns);
+		}
 	}
 }
 
@@ -196,10 +203,37 @@ set_limits(struct generator *g)
 }
 
 static void
+reset_windows(struct generator *g)
+{
+	uint64_t span_tsc = g->plan.end_tsc - g->plan.measure_tsc;
+
+	for (uint32_t i = 0; i < g->options->windows; i++) {
+		g->windows[i].scheduled = g->windows[i].late = 0;
+		histogram_reset(&g->windows[i].due_ns);
+	}
+	g->window_per_tsc_q64 = (uint64_t)(((unsigned __int128)g->options->windows << 64) / (span_tsc + 1));
+}
+
+void
+generator_stalled(struct generator *g, uint64_t until_tsc)
+{
+	uint64_t span_tsc = until_tsc - g->now_tsc;
+
+	g->stall_end_tsc = until_tsc;
+	if (!generator_measured(g, until_tsc))
+		return;
+	g->counts.stalls++;
+	g->counts.stalled_tsc += span_tsc;
+	if (span_tsc > g->longest_stall_tsc)
+		g->longest_stall_tsc = span_tsc;
+}
+
+static void
 run_point(struct generator *g)
 {
 	bool open = g->plan.rate > 0;
 	uint64_t last_tsc;
+	uint64_t waited_ns;
 	bool worked = false;
 
 	memset(&g->counts, 0, sizeof(g->counts));
@@ -210,13 +244,17 @@ run_point(struct generator *g)
 	fill_queue(g, g->conns_len);
 	g->holding = false;
 	g->shift = 0;
+	g->stall_end_tsc = g->longest_stall_tsc = 0;
+	reset_windows(g);
 	if (open)
 		schedule_start(&g->cursor, &g->workload->schedule, g->thread * 7919u, g->plan.start_tsc,
 		    g->plan.rate, g->clock.tsc_hz);
+	thread_keep_core(g->options->realtime);
 	wait_for_start(g);
 	last_tsc = g->now_tsc;
+	waited_ns = thread_waited_ns();
 	for (uint32_t pass = 0;; pass++) {
-		g->now_tsc = load_now_tsc();
+		generator_read_clock(g);
 		if (g->now_tsc >= g->plan.end_tsc)
 			break;
 		if (generator_measured(g, g->now_tsc)) {
@@ -232,8 +270,10 @@ run_point(struct generator *g)
 		if (g->per_connection > 0)
 			generator_dial(g);
 	}
+	g->counts.waited_ns = thread_waited_ns() - waited_ns;
 	g->per_connection = 0;
 	drain(g);
+	thread_keep_core(false);
 	count_unsent(g);
 }
 
@@ -255,25 +295,13 @@ carry_out(struct generator *g)
 	}
 }
 
-static void
-pin(const struct generator *g)
-{
-	cpu_set_t cpus;
-
-	if (g->cpu < 0)
-		return;
-	CPU_ZERO(&cpus);
-	CPU_SET((unsigned)g->cpu, &cpus);
-	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
-}
-
 /* Between orders the backend is kept alive: it may have neighbours to answer and timers to run. */
 static void *
 generator_main(void *argument)
 {
 	struct generator *g = argument;
 
-	pin(g);
+	thread_pin(g->cpu);
 	if (g->ops->enter != NULL)
 		g->ops->enter(g->backend);
 	do {
@@ -333,6 +361,12 @@ keys_bytes(const struct generator *g)
 	           : 0;
 }
 
+static size_t
+windows_bytes(const struct generator *g)
+{
+	return g->options->windows * sizeof(struct window);
+}
+
 static bool
 allocate(struct generator *g)
 {
@@ -349,6 +383,8 @@ allocate(struct generator *g)
 	g->messages = load_memory(GENERATOR_MESSAGES * sizeof(*g->messages));
 	g->due_ns = load_memory(sizeof(*g->due_ns));
 	g->sent_ns = load_memory(sizeof(*g->sent_ns));
+	if (g->options->windows > 0 && (g->windows = load_memory(windows_bytes(g))) == NULL)
+		return false;
 	return g->conns != NULL && g->readers != NULL && g->flights != NULL && g->keys != NULL &&
 	       g->floors != NULL && g->queue != NULL && g->streams != NULL && g->again != NULL &&
 	       g->messages != NULL && g->due_ns != NULL && g->sent_ns != NULL;
@@ -394,6 +430,7 @@ generator_init(struct generator *g, const struct load_options *options, struct w
 	    .conns_len = connections / threads + (thread < connections % threads),
 	    .timeout_tsc = load_seconds_to_tsc(&clock, options->timeout),
 	    .tolerance_tsc = load_seconds_to_tsc(&clock, options->tolerance),
+	    .stall_tsc = load_seconds_to_tsc(&clock, GENERATOR_STALL_S),
 	};
 	sem_init(&g->order, 0, 0);
 	sem_init(&g->done, 0, 0);
@@ -454,6 +491,7 @@ generator_free(struct generator *g)
 	load_memory_free(g->messages, GENERATOR_MESSAGES * sizeof(*g->messages));
 	load_memory_free(g->due_ns, sizeof(*g->due_ns));
 	load_memory_free(g->sent_ns, sizeof(*g->sent_ns));
+	load_memory_free(g->windows, windows_bytes(g));
 }
 
 void

@@ -30,6 +30,7 @@
 #define GENERATOR_DIALS_MAX 128u  /* connections being made at a time */
 #define GENERATOR_REDIALS   16u   /* connections begun in a pass */
 #define GENERATOR_SWEEP     8u    /* windows that a pass looks through for lost requests */
+#define GENERATOR_STALL_S   50e-6 /* more than a pass takes, so that interrupts and other programs show */
 #define GENERATOR_MESSAGES  1024u /* UDP replies of several datagrams that are under way */
 
 /* What was counted; each thread its own, summed by counts_add(). */
@@ -53,6 +54,16 @@ struct counts {
 	uint64_t broken;     /* streams that were not the protocol's */
 	uint64_t reconnects;
 	uint64_t busy_tsc, measured_tsc;
+	/* The loop stood still while it was measured: interrupts, the hypervisor, other programs. */
+	uint64_t stalls, stalled_tsc;
+	uint64_t late_stalled; /* of late: due before the stall's end */
+	uint64_t waited_ns;    /* of stalled_tsc: the kernel ran somebody else on the core */
+};
+
+/* A part of a point, by when its requests were due. */
+struct window {
+	uint64_t scheduled, late;
+	struct histogram due_ns;
 };
 
 void counts_add(struct counts *into, const struct counts *from);
@@ -170,12 +181,15 @@ struct generator {
 	uint64_t now_tsc;
 	uint64_t progress_tsc; /* when a reply or a connection came last */
 	uint64_t timeout_tsc, tolerance_tsc;
+	uint64_t stall_tsc, stall_end_tsc, longest_stall_tsc;
 	int connect_error; /* why the last connection failed, 0: none did */
 	double connect_s;  /* how long connecting took */
 	struct counts counts;
 	struct published published;
 	struct histogram *due_ns;  /* latency from when the request was due */
 	struct histogram *sent_ns; /* from when it was sent */
+	struct window *windows;    /* options->windows of them */
+	uint64_t window_per_tsc_q64;
 };
 
 /* Allocates; connections of its own. False with one sentence in error. generator_free() may be called in any case. */
@@ -199,6 +213,29 @@ static inline bool
 generator_measured(const struct generator *g, uint64_t tsc)
 {
 	return tsc >= g->plan.measure_tsc && tsc < g->plan.end_tsc && g->plan.kind == PLAN_POINT;
+}
+
+/* The part of the point in which that was due; there must be some, and it must have been measured. */
+static inline struct window *
+generator_window(const struct generator *g, uint64_t due_tsc)
+{
+	uint64_t passed_tsc = due_tsc - g->plan.measure_tsc;
+
+	return &g->windows[(unsigned __int128)passed_tsc * g->window_per_tsc_q64 >> 64];
+}
+
+/* The loop stood still from now_tsc until then. */
+void generator_stalled(struct generator *g, uint64_t until_tsc);
+
+/* Reads the clock; between two reads lies a pass, or a few requests. */
+static inline void
+generator_read_clock(struct generator *g)
+{
+	uint64_t now_tsc = load_now_tsc();
+
+	if (__builtin_expect(now_tsc - g->now_tsc > g->stall_tsc, 0))
+		generator_stalled(g, now_tsc);
+	g->now_tsc = now_tsc;
 }
 
 /* Has the connection room for per_segment more? Over UDP a full window gives up its oldest, over TCP it must wait. */

@@ -14,7 +14,11 @@ record(struct generator *g, const struct flight *flight, uint64_t end_tsc)
 	uint64_t from_due = end_tsc > flight->due_tsc ? end_tsc - flight->due_tsc : 0;
 	uint64_t from_sent = end_tsc > flight->sent_tsc ? end_tsc - flight->sent_tsc : 0;
 
-	histogram_add(g->due_ns, load_tsc_to_ns(&g->clock, from_due));
+	uint64_t from_due_ns = load_tsc_to_ns(&g->clock, from_due);
+
+	histogram_add(g->due_ns, from_due_ns);
+	if (g->windows != NULL)
+		histogram_add(&generator_window(g, flight->due_tsc)->due_ns, from_due_ns);
 	histogram_add(g->sent_ns, load_tsc_to_ns(&g->clock, from_sent));
 }
 

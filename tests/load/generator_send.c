@@ -386,7 +386,7 @@ generator_send_closed(struct generator *g)
 		if (generator_has_room(g, conn))
 			generator_queue(g, conn);
 		if (before / CLOCK_EVERY != sent / CLOCK_EVERY)
-			g->now_tsc = load_now_tsc();
+			generator_read_clock(g);
 	}
 	return sent;
 }
@@ -411,12 +411,15 @@ account_schedule(struct generator *g, uint64_t due_tsc)
 {
 	if (!generator_measured(g, due_tsc))
 		return;
+	bool late = g->now_tsc > due_tsc + g->tolerance_tsc;
 	g->counts.scheduled++;
-	if (g->now_tsc > due_tsc + g->tolerance_tsc) {
-		if (g->holding)
-			g->counts.held++;
-		else
-			g->counts.late++;
+	g->counts.held += late && g->holding;
+	g->counts.late += late && !g->holding;
+	g->counts.late_stalled += late && !g->holding && due_tsc < g->stall_end_tsc;
+	if (g->windows != NULL) {
+		struct window *window = generator_window(g, due_tsc);
+		window->scheduled++;
+		window->late += late && !g->holding;
 	}
 }
 
@@ -456,7 +459,7 @@ generator_send_open(struct generator *g)
 		}
 		sent += g->per_segment;
 		if (sent % CLOCK_EVERY == 0)
-			g->now_tsc = load_now_tsc();
+			generator_read_clock(g);
 	}
 	return sent;
 }

@@ -98,6 +98,19 @@ report_point(FILE *out, const struct point *point)
 	if (point->backend.tx_dropped + point->backend.rx_dropped > 0)
 		fprintf(out, "dropped by this side: %lu outgoing, %lu incoming\n", point->backend.tx_dropped,
 		    point->backend.rx_dropped);
+	if (point->windows.len > 0)
+		fprintf(out,
+		    "windows: %lu of %lu on schedule; medians of theirs: p50 %.1f us, p99 %.1f us, p99.9 "
+		    "%.1f "
+		    "us\n",
+		    point->windows.kept, point->windows.len, point->windows.p50_us, point->windows.p99_us,
+		    point->windows.p99_9_us);
+	if (point->rate > 0 && counts->stalls > 0)
+		fprintf(out,
+		    "stood still %lu times, %.0f us in all, %.0f us at most; for %.0f us of it the core was "
+		    "given to other programs\n",
+		    counts->stalls, point->stalled_us, point->longest_stall_us,
+		    (double)counts->waited_ns / 1e3);
 	fprintf(out, "generator busy %.1f %%, schedule kept %.4f %%%s\n", point->busy * 100,
 	    point->adherence * 100, point->valid ? "" : ": INVALID, the generator was too slow");
 }
@@ -141,6 +154,14 @@ backend_json(const struct load_backend_stats *stats)
 }
 
 static json_t *
+windows_json(const struct window_figures *windows)
+{
+	return json_pack("{s:I, s:I, s:f, s:f, s:f}", "len", (json_int_t)windows->len, "kept",
+	    (json_int_t)windows->kept, "p50", windows->p50_us, "p99", windows->p99_us, "p99_9",
+	    windows->p99_9_us);
+}
+
+static json_t *
 point_json(const struct point *point)
 {
 	json_t *object = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b}", "rate", point->rate, "seconds",
@@ -152,6 +173,11 @@ point_json(const struct point *point)
 	for (unsigned i = 0; i < COUNTERS; i++)
 		json_object_set_new(counts, counters[i].name, json_integer((json_int_t)counter(point, i)));
 	json_object_set_new(object, "counts", counts);
+	json_object_set_new(object, "windows", windows_json(&point->windows));
+	json_object_set_new(object, "stalls",
+	    json_pack("{s:I, s:f, s:f, s:f, s:f}", "count", (json_int_t)point->counts.stalls, "us",
+	        point->stalled_us, "longest_us", point->longest_stall_us, "other_programs_us",
+	        (double)point->counts.waited_ns / 1e3, "adherence_without", point->adherence_without_stalls));
 	json_object_set_new(object, "latency_us", latency_json(&point->due_ns));
 	json_object_set_new(object, "latency_from_send_us", latency_json(&point->sent_ns));
 	json_object_set_new(object, "backend", backend_json(&point->backend));

@@ -11,6 +11,7 @@
 #include "tests/load/memory.h"
 #include "tests/load/parse.h"
 #include "tests/load/progress.h"
+#include "tests/load/thread.h"
 
 #define START_AFTER_S 0.002 /* so that every thread has its order before the first request is due */
 #define CPU_MAX       1023u
@@ -79,6 +80,12 @@ run_open(struct run *run, const struct load_options *options, char error[OPTIONS
 		    options->cpus, options->threads);
 		return false;
 	}
+	if (options->realtime && !thread_keep_core(true)) {
+		snprintf(error, OPTIONS_ERROR_BYTES,
+		    "realtime is not allowed here: run wireload as root, or without it");
+		return false;
+	}
+	thread_keep_core(false);
 	run->ops = find_backend(options->backend, error);
 	if (run->ops == NULL || !workload_init(&run->workload, options, error))
 		return false;
@@ -189,9 +196,61 @@ judge(struct point *point)
 	point->throughput = (double)counts->replies / point->seconds;
 	point->loss = scheduled > 0 ? (double)(counts->lost + counts->unsent) / scheduled : 0;
 	point->adherence = scheduled > 0 ? 1.0 - (double)counts->late / scheduled : 0;
+	double undisturbed = scheduled - (double)counts->late_stalled;
+	point->adherence_without_stalls =
+	    undisturbed > 0 ? 1.0 - (double)(counts->late - counts->late_stalled) / undisturbed : 0;
 	if (counts->measured_tsc > 0)
 		point->busy = (double)counts->busy_tsc / (double)counts->measured_tsc;
 	point->valid = scheduled > 0 && point->adherence >= RUN_ADHERENCE_LEAST;
+}
+
+static double
+tsc_to_us(const struct run *run, uint64_t tsc)
+{
+	return (double)tsc / run->clock.tsc_hz * 1e6;
+}
+
+static int
+compare_numbers(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return (a > b) - (a < b);
+}
+
+static double
+median(double *numbers, uint64_t len)
+{
+	if (len == 0)
+		return 0.0;
+	qsort(numbers, len, sizeof(*numbers), compare_numbers);
+	return (numbers[(len - 1) / 2] + numbers[len / 2]) / 2.0;
+}
+
+/* Percentiles of each part, all threads together; the medians of those on schedule. */
+static void
+judge_windows(const struct run *run, struct window_figures *figures)
+{
+	double p50[RUN_WINDOWS_MAX], p99[RUN_WINDOWS_MAX], p99_9[RUN_WINDOWS_MAX];
+
+	figures->len = run->options->windows;
+	for (uint64_t i = 0; i < figures->len; i++) {
+		struct window *sum = &run->generators[0].windows[i];
+		for (unsigned thread = 1; thread < run->generators_len; thread++) {
+			const struct window *window = &run->generators[thread].windows[i];
+			sum->scheduled += window->scheduled;
+			sum->late += window->late;
+			histogram_merge(&sum->due_ns, &window->due_ns);
+		}
+		if ((double)sum->late > (1.0 - RUN_ADHERENCE_LEAST) * (double)sum->scheduled)
+			continue;
+		p50[figures->kept] = (double)histogram_percentile(&sum->due_ns, 50) / 1e3;
+		p99[figures->kept] = (double)histogram_percentile(&sum->due_ns, 99) / 1e3;
+		p99_9[figures->kept++] = (double)histogram_percentile(&sum->due_ns, 99.9) / 1e3;
+	}
+	figures->p50_us = median(p50, figures->kept);
+	figures->p99_us = median(p99, figures->kept);
+	figures->p99_9_us = median(p99_9, figures->kept);
 }
 
 void
@@ -217,7 +276,12 @@ run_point(struct run *run, double rate, struct point *point)
 		counts_add(&point->counts, &run->generators[i].counts);
 		histogram_merge(&point->due_ns, run->generators[i].due_ns);
 		histogram_merge(&point->sent_ns, run->generators[i].sent_ns);
+		double stall_us = tsc_to_us(run, run->generators[i].longest_stall_tsc);
+		if (stall_us > point->longest_stall_us)
+			point->longest_stall_us = stall_us;
 	}
+	point->stalled_us = tsc_to_us(run, point->counts.stalled_tsc);
+	judge_windows(run, &point->windows);
 	sum_backends(run, &point->backend);
 	subtract_backends(&point->backend, &before);
 	judge(point);

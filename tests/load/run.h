@@ -10,6 +10,13 @@
 
 #define RUN_THREADS_MAX     64u
 #define RUN_ADHERENCE_LEAST 0.999
+#define RUN_WINDOWS_MAX     100u /* the option's limit */
+
+/* The parts of a point in which the schedule was kept. */
+struct window_figures {
+	uint64_t len, kept;              /* there were, and of these are the figures: */
+	double p50_us, p99_us, p99_9_us; /* the median of the parts' percentiles */
+};
 
 /* A point: a stretch of load at one rate. */
 struct point {
@@ -24,6 +31,10 @@ struct point {
 	    adherence; /* share of those due that left on time, or late only because no connection had room */
 	double busy;   /* share of the time in which the generator had something to do */
 	bool valid;    /* adherence is good enough */
+	/* How long the loop stood still, and what adherence would be without what was due until then. Tells whose fault it
+	 * was; does not make a point valid. */
+	double stalled_us, longest_stall_us, adherence_without_stalls;
+	struct window_figures windows;
 };
 
 struct run {

@@ -25,10 +25,12 @@ struct fake_script {
 	uint32_t junk_every;                          /* every so many-th reply is none */
 	uint64_t delay_tsc, slow_delay_tsc;
 	uint32_t slow_every; /* every so many-th reply takes slow_delay_tsc */
+	uint64_t stall_tsc;  /* the poll that delivers the stall_at-th reply takes so long */
+	uint32_t stall_at;
 };
 
 struct fake_counts {
-	uint64_t gets, sets, lost, damaged, aged, slow, closed, junk;
+	uint64_t gets, sets, lost, damaged, aged, slow, closed, junk, delivered;
 };
 
 struct fake_item {
@@ -210,8 +212,12 @@ fake_poll(struct load_backend *backend, uint64_t now_tsc)
 			backend->dialled[conn] = false;
 			backend->config.events.changed(backend->config.events.ctx, conn, LOAD_CONN_UP, 0);
 		}
-	for (uint32_t i = 0; i < len; i++)
+	for (uint32_t i = 0; i < len; i++) {
+		uint64_t until_tsc = load_now_tsc() + fake_script.stall_tsc;
 		fake_deliver(backend, &backend->replies[i]);
+		while (++fake_counts.delivered == fake_script.stall_at && load_now_tsc() < until_tsc)
+			fake_counts.delivered--;
+	}
 	backend->replies_len = 0;
 	return len;
 }

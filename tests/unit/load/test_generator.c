@@ -252,6 +252,50 @@ open_loop_sends_what_was_due_and_no_more(void **state)
 	rig_free(rig);
 }
 
+static void
+windows_hold_each_request_of_the_point_once(void **state)
+{
+	const char *const settings[] = {"connections", "4", "arrivals", "constant", "windows", "4", NULL};
+	struct rig *rig = rig_new(&(struct fake_script){0}, settings);
+	const struct counts *counts = load(rig, 500);
+	uint64_t scheduled = 0, late = 0, recorded = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		const struct window *window = &rig->generator.windows[i];
+		assert_true(window->scheduled >= 4 && window->scheduled <= 5);
+		scheduled += window->scheduled;
+		late += window->late;
+		recorded += window->due_ns.total;
+	}
+	assert_int_equal(scheduled, counts->scheduled);
+	assert_int_equal(late, counts->late);
+	assert_int_equal(recorded, rig->generator.due_ns->total);
+	rig_free(rig);
+}
+
+/* Once the loop stands still for 5 ms, in which two or three requests become due. */
+static void
+loop_that_stands_still_is_counted_with_what_was_due_meanwhile(void **state)
+{
+	const char *const settings[] = {"connections", "4", "arrivals", "constant", NULL};
+	struct rig *rig = rig_new(&(struct fake_script){0}, settings);
+
+	fake_script.stall_at = 5;
+	fake_script.stall_tsc = load_seconds_to_tsc(&rig->clock, 0.005);
+	const struct counts *counts;
+	unsigned attempt = 0;
+
+	do { /* on a machine that is busy elsewhere it may stand still after the end */
+		memset(&fake_counts, 0, sizeof(fake_counts));
+		counts = load(rig, 500);
+	} while (counts->late_stalled < 2 && ++attempt < 100);
+	assert_true(counts->stalls >= 1);
+	assert_true(counts->stalled_tsc >= fake_script.stall_tsc);
+	assert_true(rig->generator.longest_stall_tsc >= fake_script.stall_tsc);
+	assert_true(counts->late_stalled >= 2 && counts->late_stalled <= counts->late);
+	rig_free(rig);
+}
+
 int
 main(void)
 {
@@ -266,6 +310,8 @@ main(void)
 	    cmocka_unit_test(reply_that_is_not_the_protocols_ends_the_connection),
 	    cmocka_unit_test(pipelined_requests_are_answered_in_order),
 	    cmocka_unit_test(open_loop_sends_what_was_due_and_no_more),
+	    cmocka_unit_test(windows_hold_each_request_of_the_point_once),
+	    cmocka_unit_test(loop_that_stands_still_is_counted_with_what_was_due_meanwhile),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
