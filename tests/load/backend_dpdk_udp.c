@@ -253,8 +253,11 @@ dpdk_udp_early(void *ctx, struct rte_mbuf **pkts, unsigned n)
 	struct rte_mbuf *taken[LINK_BURST];
 	unsigned taken_len = 0, left = 0;
 
-	for (unsigned i = 0; i < n; i++)
+	/* Headers, and what a small value's reply has beyond the first cache line. */
+	for (unsigned i = 0; i < n; i++) {
 		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], const void *));
+		rte_prefetch0(rte_pktmbuf_mtod_offset(pkts[i], const void *, RTE_CACHE_LINE_SIZE));
+	}
 	for (unsigned i = 0; i < n; i++) {
 		pieces[taken_len].rx_tsc = backend->rx_tsc;
 		if (likely(reply_read(backend, pkts[i], &pieces[taken_len])))

@@ -80,6 +80,12 @@ struct codec {
 	 */
 	uint32_t (*read)(struct reply_reader *reader, const struct reply_to *to, const uint8_t *data,
 	    uint32_t bytes, struct reply *reply);
+	/*
+	 * The usual case without a reader: a whole reply to the get of one key, with a value of which every byte is right and
+	 * whose version may be seen. Returns its bytes; 0 if it is anything else, which read() has to judge. May be NULL.
+	 */
+	uint32_t (*read_hit)(
+	    const struct items *items, uint32_t key, uint32_t floor, const uint8_t *data, uint32_t bytes);
 };
 
 extern const struct codec codec_text;

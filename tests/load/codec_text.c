@@ -154,10 +154,38 @@ text_read(struct reply_reader *reader, const struct reply_to *to, const uint8_t 
 	return (uint32_t)(piece.at - data);
 }
 
+/* "VALUE key 0 bytes\r\n", the value, "\r\nEND\r\n". */
+static uint32_t
+text_read_hit(const struct items *items, uint32_t key, uint32_t floor, const uint8_t *data, uint32_t bytes)
+{
+	uint64_t hash = item_hash(key);
+	uint32_t key_bytes = sizes_pick(&items->key_sizes, hash);
+	uint32_t value_bytes = sizes_pick(&items->value_sizes, hash >> 12);
+	uint32_t number = 0, version;
+	const uint8_t *at = data + 6 + key_bytes;
+
+	/* A digit at least; the value then has more bytes than a number has digits. */
+	if (value_bytes < VALUE_HEAD_BYTES || bytes < 6 + key_bytes + 3 + 1 + 2 + value_bytes + 7 ||
+	    memcmp(data, "VALUE ", 6) != 0 || memcmp(at, " 0 ", 3) != 0 ||
+	    !item_key_equals(key, data + 6, key_bytes))
+		return 0;
+	at += 3;
+	for (uint32_t digits = 0; digits < 9 && (uint8_t)(*at - '0') <= 9; digits++)
+		number = number * 10 + (uint32_t)(*at++ - '0');
+	at += 2;
+	if (number != value_bytes || (uint32_t)(data + bytes - at) < value_bytes + 7 ||
+	    memcmp(at - 2, "\r\n", 2) != 0 || memcmp(at + value_bytes, "\r\nEND\r\n", 7) != 0 ||
+	    !value_whole(hash, value_bytes, at, &version) ||
+	    item_judge(items, key, floor, version) != ITEM_RIGHT)
+		return 0;
+	return (uint32_t)(at - data) + value_bytes + 7;
+}
+
 const struct codec codec_text = {
     .name = "text",
     .trailer_bytes = 2,
     .write = text_write,
     .key_overhead = 1,
     .read = text_read,
+    .read_hit = text_read_hit,
 };

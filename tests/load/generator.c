@@ -275,6 +275,8 @@ run_point(struct generator *g)
 	drain(g);
 	thread_keep_core(false);
 	count_unsent(g);
+	if (!open)
+		*g->sent_ns = *g->due_ns;
 }
 
 static void
@@ -337,9 +339,12 @@ window_for(const struct generator *g)
 	                                                          : (uint32_t)options->pipeline;
 	uint32_t share = FLIGHTS_AIM / g->workload->multiget / g->conns_len;
 	uint32_t window = WINDOW_MIN;
+	bool closed = options->rate == 0 && !options->ramp && options->arrivals != SCHEDULE_TRACE;
 
 	if (g->workload->udp)
 		least *= 4; /* replies that overtake a lost one stay in the window behind it */
+	if (closed)         /* what is used stays in the processor's cache */
+		share = g->conns_len <= PRELOAD_CONNS_MAX ? PRELOAD_PIPELINE : WINDOW_MIN;
 	while (window * 2 <= share && window < most)
 		window *= 2;
 	least = power_of_two_from(least);

@@ -19,7 +19,8 @@ record(struct generator *g, const struct flight *flight, uint64_t end_tsc)
 	histogram_add(g->due_ns, from_due_ns);
 	if (g->windows != NULL)
 		histogram_add(&generator_window(g, flight->due_tsc)->due_ns, from_due_ns);
-	histogram_add(g->sent_ns, load_tsc_to_ns(&g->clock, from_sent));
+	if (g->plan.rate > 0) /* in a closed loop it is the same */
+		histogram_add(g->sent_ns, load_tsc_to_ns(&g->clock, from_sent));
 }
 
 static bool
@@ -73,8 +74,9 @@ lose(struct generator *g, struct flight *flight)
 	drop_message(g, flight);
 }
 
+/* What a reply said. */
 static void
-count_reply(struct generator *g, const struct flight *flight, const struct reply *reply, uint64_t rx_tsc)
+count_reply(struct generator *g, const struct reply *reply)
 {
 	struct counts *counts = &g->counts;
 
@@ -84,6 +86,14 @@ count_reply(struct generator *g, const struct flight *flight, const struct reply
 	counts->stale += reply->stale;
 	counts->not_done += reply->outcome == REPLY_NOT;
 	counts->errors += reply->outcome == REPLY_ERROR;
+}
+
+/* That it came, and when. */
+static inline void
+count_answer(struct generator *g, const struct flight *flight, uint64_t rx_tsc)
+{
+	struct counts *counts = &g->counts;
+
 	if (generator_measured(g, rx_tsc)) {
 		counts->replies++;
 		counts->keys += flight->op == LOAD_GET ? g->workload->multiget : 1;
@@ -94,17 +104,10 @@ count_reply(struct generator *g, const struct flight *flight, const struct reply
 	}
 }
 
-/* A whole reply was read. */
-static void
-complete(
-    struct generator *g, uint32_t conn, struct flight *flight, const struct reply *reply, uint64_t rx_tsc)
+/* The request has its reply: the connection may have room for the next, or have had its requests. */
+static inline void
+move_on(struct generator *g, uint32_t conn, struct flight *flight)
 {
-	bool deleted = flight->op == LOAD_DELETE && reply->outcome == REPLY_NOT;
-
-	count_reply(g, flight, reply, rx_tsc);
-	if (flight_changes(flight) && flight->state == FLIGHT_WAITING)
-		item_changed(&g->workload->items, flight->key, flight->version,
-		    reply->outcome == REPLY_DONE || deleted);
 	release(g, conn, flight);
 	if (generator_has_room(g, conn))
 		generator_queue(g, conn);
@@ -112,7 +115,42 @@ complete(
 		generator_turn_over(g, conn);
 }
 
+/* A whole reply was read. */
+static void
+complete(
+    struct generator *g, uint32_t conn, struct flight *flight, const struct reply *reply, uint64_t rx_tsc)
+{
+	bool deleted = flight->op == LOAD_DELETE && reply->outcome == REPLY_NOT;
+
+	count_reply(g, reply);
+	count_answer(g, flight, rx_tsc);
+	if (flight_changes(flight) && flight->state == FLIGHT_WAITING)
+		item_changed(&g->workload->items, flight->key, flight->version,
+		    reply->outcome == REPLY_DONE || deleted);
+	move_on(g, conn, flight);
+}
+
 /* ---- matching ---- */
+
+/* A reply that is just what was hoped for; a datagram has nothing behind it. Returns its bytes; 0: it has to be read. */
+static inline uint32_t
+complete_hit(struct generator *g, uint32_t conn, struct flight *flight, const uint8_t *data, uint32_t bytes,
+    uint64_t rx_tsc)
+{
+	const struct workload *w = g->workload;
+
+	if (!w->quick_hits || flight->op != LOAD_GET)
+		return 0;
+	uint32_t taken = w->codec->read_hit(&w->items, flight->key, flight->version, data, bytes);
+	if (w->udp && taken != bytes)
+		return 0;
+	if (taken > 0) {
+		g->counts.hits++;
+		count_answer(g, flight, rx_tsc);
+		move_on(g, conn, flight);
+	}
+	return taken;
+}
 
 static struct reply_to
 expectation(const struct generator *g, const struct flight *flight)
@@ -148,6 +186,15 @@ received_stream(struct generator *g, const struct load_piece *piece)
 	while (left > 0) {
 		struct reply reply = {.outcome = REPLY_BROKEN};
 		struct flight *flight = generator_flight(g, piece->conn, c->head);
+		if (c->head != c->tail && reader->mode == 0 && reader->carry_bytes == 0 &&
+		    reader->position == 0) {
+			uint32_t taken = complete_hit(g, piece->conn, flight, at, left, piece->rx_tsc);
+			at += taken, left -= taken;
+			if (taken > 0 && c->state == CONN_UP)
+				continue;
+			if (taken > 0)
+				return; /* it was turned over: what follows is nobody's */
+		}
 		if (c->head != c->tail) {
 			struct reply_to to = expectation(g, flight);
 			uint32_t taken = g->workload->codec->read(reader, &to, at, left, &reply);
@@ -263,6 +310,11 @@ received_datagram(struct generator *g, const struct load_piece *piece)
 		g->counts.too_late++;
 		return;
 	}
+	/* A datagram of one, with nothing behind the reply. */
+	if (__builtin_expect(flight->message == 0 && piece->data[4] == 0 && piece->data[5] == 1, 1) &&
+	    complete_hit(g, piece->conn, flight, piece->data + FRAME_BYTES, piece->bytes - FRAME_BYTES,
+	        piece->rx_tsc) > 0)
+		return;
 	if (!read_datagram(g, flight, piece, &reply))
 		return;
 	if (reply.outcome == REPLY_BROKEN) {

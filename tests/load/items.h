@@ -79,6 +79,10 @@ item_key_equals(uint32_t key, const uint8_t *text, uint32_t bytes)
 	uint64_t words[2] = {item_digits(key), item_digits((uint32_t)(item_hash(key) >> 32))}, word;
 	uint32_t at = 0;
 
+	if (bytes == sizeof(words)) { /* the usual size, without a loop */
+		memcpy(&word, text + sizeof(word), sizeof(word));
+		return memcmp(text, &words[0], sizeof(word)) == 0 && word == words[1];
+	}
 	for (; at + sizeof(word) <= bytes; at += sizeof(word)) {
 		memcpy(&word, text + at, sizeof(word));
 		if (word != words[at / sizeof(word) % 2])

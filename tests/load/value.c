@@ -8,6 +8,7 @@
 
 #define SERIES_STEP 0x9e3779b97f4a7c15ull
 #define WORD_BYTES  8u
+#define FEW_WORDS   8u
 
 /* Word 0: version and check, or what a short value has instead. */
 static inline uint64_t
@@ -65,6 +66,21 @@ value_write(
 		    out + words * WORD_BYTES, start + (index + words) * SERIES_STEP, 0, bytes % WORD_BYTES);
 }
 
+/* A few words of the series, one after the other: for as few the vector's set-up would cost more than it saves. */
+static uint64_t
+few_words_differ(const uint8_t *data, uint64_t expected, uint32_t words)
+{
+	uint64_t differences = 0, word;
+
+	for (uint32_t i = 0; i < words; i++) {
+		memcpy(&word, data + i * WORD_BYTES, WORD_BYTES);
+		differences |= word ^ expected;
+		expected += SERIES_STEP;
+		__asm__("" : "+r"(expected)); /* keeps the compiler from making vectors of it */
+	}
+	return differences;
+}
+
 /* True when the stretch is what value_write() would write, beyond the head and from a word's begin on. */
 static bool
 series_equals(const uint8_t *data, uint64_t start, uint32_t index, uint32_t bytes)
@@ -72,7 +88,9 @@ series_equals(const uint8_t *data, uint64_t start, uint32_t index, uint32_t byte
 	uint32_t words = bytes / WORD_BYTES, rest = bytes % WORD_BYTES;
 	uint64_t differences = 0, word, tail = start + (index + words) * SERIES_STEP;
 
-	for (uint32_t i = 0; i < words; i++) {
+	if (words <= FEW_WORDS)
+		differences = few_words_differ(data, start + index * SERIES_STEP, words);
+	for (uint32_t i = 0; words > FEW_WORDS && i < words; i++) {
 		memcpy(&word, data + i * WORD_BYTES, WORD_BYTES);
 		differences |= word ^ (start + (index + i) * SERIES_STEP);
 	}
@@ -95,19 +113,27 @@ feed_first(struct value_check *check, const uint8_t *data, uint32_t bytes)
 	return len;
 }
 
+bool
+value_whole(uint64_t key_hash, uint32_t total, const uint8_t *data, uint32_t *version)
+{
+	uint64_t first, second;
+
+	memcpy(&first, data, WORD_BYTES);
+	memcpy(&second, data + WORD_BYTES, WORD_BYTES);
+	*version = (uint32_t)first;
+	return first == first_word(key_hash, *version, total) && second == key_hash &&
+	       series_equals(data + VALUE_HEAD_BYTES, series_start(key_hash, *version),
+	           VALUE_HEAD_BYTES / WORD_BYTES, total - VALUE_HEAD_BYTES);
+}
+
 /* The whole value at once, with all of its head: the usual case, without a copy. */
 static void
 feed_whole(struct value_check *check, const uint8_t *data)
 {
-	uint64_t second;
+	uint32_t version;
 
 	memcpy(&check->first, data, WORD_BYTES);
-	memcpy(&second, data + WORD_BYTES, WORD_BYTES);
-	uint32_t version = (uint32_t)check->first;
-	check->right &= check->first == first_word(check->key_hash, version, check->total) &&
-	                second == check->key_hash &&
-	                series_equals(data + VALUE_HEAD_BYTES, series_start(check->key_hash, version),
-	                    VALUE_HEAD_BYTES / WORD_BYTES, check->total - VALUE_HEAD_BYTES);
+	check->right &= value_whole(check->key_hash, check->total, data, &version);
 	check->done = check->total;
 }
 

@@ -42,6 +42,9 @@ value_check_begin(struct value_check *check, uint64_t key_hash, uint32_t total)
 /* The next bytes, at most what is missing. compare_bytes: further ones are not looked at. */
 void value_check_feed(struct value_check *check, const uint8_t *data, uint32_t bytes, uint32_t compare_bytes);
 
+/* A whole value of at least VALUE_HEAD_BYTES: whether every byte is right, and which version it says it is. */
+bool value_whole(uint64_t key_hash, uint32_t total, const uint8_t *data, uint32_t *version);
+
 /* After all came: 0 if there is none. */
 static inline uint32_t
 value_check_version(const struct value_check *check)

@@ -121,6 +121,8 @@ workload_init(struct workload *workload, const struct load_options *options, cha
 	    .reserve_max = options->transport == LOAD_UDP ? LOAD_UDP_RESERVE_MAX : LOAD_TCP_RESERVE_MAX,
 	    .reflect = options->reflect,
 	};
+	workload->quick_hits = workload->codec->read_hit != NULL && workload->multiget == 1 &&
+	                       !workload->reflect && options->verify == LOAD_VERIFY_FULL;
 	lay_out_mix(workload, options);
 	if (init_sizes(workload, options, error) && fits_datagrams(workload, options, error) &&
 	    fits_stream(workload, error) && init_tables(workload, options, error))

@@ -26,6 +26,7 @@ struct workload {
 	bool udp;
 	bool reflect;
 	bool ttl_varies;
+	bool quick_hits; /* gets of one key in full: the codec's read_hit may judge them */
 };
 
 /* False with one sentence in error. */

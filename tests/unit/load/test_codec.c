@@ -421,6 +421,62 @@ damaged_replies_are_survived(void **state)
 	}
 }
 
+static uint32_t
+read_hit(uint32_t number, uint32_t floor, uint32_t bytes)
+{
+	uint8_t *piece = malloc(bytes); /* of its own size, so that a sanitizer sees what is beyond */
+
+	memcpy(piece, stream, bytes);
+	uint32_t taken = codec_text.read_hit(&items, number, floor, piece, bytes);
+	free(piece);
+	return taken;
+}
+
+static void
+whole_hits_are_taken_at_once_and_nothing_less(void **state)
+{
+	unsigned taken_at_once = 0;
+
+	for (uint32_t number = 0; number < KEYS; number++) {
+		uint8_t *end = put_end(&codec_text, put_hit(&codec_text, stream, number, 3, 1), 1, true);
+		uint32_t bytes = (uint32_t)(end - stream);
+		bool short_value = item_value_bytes(&items, number) < VALUE_HEAD_BYTES;
+		for (uint32_t cut = 1; cut < bytes; cut++)
+			assert_int_equal(read_hit(number, 0, cut), 0);
+		memcpy(end, "next", 4);
+		assert_int_equal(read_hit(number, 0, bytes + 4), short_value ? 0 : bytes);
+		assert_int_equal(read_hit(number, 4, bytes), 0); /* stale */
+		assert_int_equal(read_hit(number ^ 1, 0, bytes), 0);
+		taken_at_once += !short_value;
+	}
+	assert_true(taken_at_once > KEYS / 2);
+}
+
+/* What is taken at once is what reading it would find right. */
+static void
+damaged_hits_are_left_to_be_read(void **state)
+{
+	for (uint32_t number = 0; number < KEYS; number++) {
+		uint32_t bytes =
+		    (uint32_t)(put_end(&codec_text, put_hit(&codec_text, stream, number, 3, 1), 1, true) -
+		               stream);
+		struct reply_to to = to_get(1);
+		to.keys = &number;
+		for (uint32_t at = 0; at < bytes; at++)
+			for (unsigned bit = 0; bit < 8; bit++) {
+				uint32_t taken;
+				stream[at] ^= (uint8_t)(1u << bit);
+				if (read_hit(number, 0, bytes) > 0) {
+					struct reply got =
+					    read_in_steps(&codec_text, &to, bytes, bytes, &taken);
+					assert_int_equal(got.outcome, REPLY_DONE);
+					assert_true(got.hits == 1 && got.wrong == 0 && taken == bytes);
+				}
+				stream[at] ^= (uint8_t)(1u << bit);
+			}
+	}
+}
+
 int
 main(void)
 {
@@ -438,6 +494,8 @@ main(void)
 	    cmocka_unit_test(value_of_a_key_not_asked_for_is_wrong),
 	    cmocka_unit_test(outcome_of_changes_is_told_apart),
 	    cmocka_unit_test(endless_line_breaks_the_stream),
+	    cmocka_unit_test(whole_hits_are_taken_at_once_and_nothing_less),
+	    cmocka_unit_test(damaged_hits_are_left_to_be_read),
 	    cmocka_unit_test(damaged_replies_are_survived),
 	};
 
