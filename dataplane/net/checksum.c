@@ -14,10 +14,7 @@ csum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len)
 		off -= m->data_len;
 	for (; m != NULL && len > 0; m = m->next, off = 0) {
 		const uint32_t part = RTE_MIN(len, (uint32_t)m->data_len - off);
-		const uint16_t folded =
-		    csum_fold(csum_bytes(rte_pktmbuf_mtod_offset(m, uint8_t *, off), part));
-		/* RFC 1071 section 2(B): the sum of byte-swapped words is the byte-swapped sum. */
-		sum += odd ? rte_bswap16(folded) : folded;
+		sum = csum_join(sum, csum_bytes(rte_pktmbuf_mtod_offset(m, uint8_t *, off), part), odd);
 		odd ^= part & 1;
 		len -= part;
 	}

@@ -38,6 +38,16 @@ csum_ip4_header(const void *header)
 	return (uint64_t)w[0] + w[1] + w[2] + w[3] + w[4];
 }
 
+/*
+ * The sum of a stretch with another behind it; odd: an odd number of bytes came before that. The sum of byte-swapped words
+ * is the byte-swapped sum (RFC 1071 section 2(B)).
+ */
+static inline uint64_t
+csum_join(uint64_t before, uint64_t part, bool odd)
+{
+	return before + (odd ? rte_bswap16(csum_fold(part)) : part);
+}
+
 /* The last len < 16 bytes. */
 static inline uint64_t
 csum_tail(const uint8_t *bytes, size_t len)
@@ -105,20 +115,37 @@ csum_bytes(const void *bytes, size_t len)
 	return sum + csum_tail(p, len);
 }
 
+/* Of a long copied stretch the memory this far ahead is asked for: large values come from beyond the caches. */
+#define CSUM_COPY_AHEAD 1024u
+
 /* Copies len bytes and sums them up on the way, as csum_bytes() would. They may not overlap. */
 static inline uint64_t
 csum_copy(uint8_t *to, const uint8_t *from, size_t len)
 {
-	__m256i sums = _mm256_setzero_si256();
+	const __m256i low = _mm256_set1_epi64x(0xffffffff);
+	__m256i sums = _mm256_setzero_si256(), more = sums;
 
+	for (; len >= 64; to += 64, from += 64, len -= 64) {
+		_mm_prefetch((const char *)from + CSUM_COPY_AHEAD, _MM_HINT_T0);
+		const __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)from);
+		const __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(from + 32));
+		_mm256_storeu_si256((__m256i *)(void *)to, a);
+		_mm256_storeu_si256((__m256i *)(void *)(to + 32), b);
+		sums = _mm256_add_epi64(sums, _mm256_and_si256(a, low));
+		more = _mm256_add_epi64(more, _mm256_srli_epi64(a, 32));
+		sums = _mm256_add_epi64(sums, _mm256_and_si256(b, low));
+		more = _mm256_add_epi64(more, _mm256_srli_epi64(b, 32));
+	}
 	for (; len >= 16; to += 16, from += 16, len -= 16) {
 		const __m128i part = _mm_loadu_si128((const __m128i *)(const void *)from);
 		_mm_storeu_si128((__m128i *)(void *)to, part);
 		sums = _mm256_add_epi64(sums, _mm256_cvtepu32_epi64(part));
 	}
 	memcpy(to, from, len & 15);
+	sums = _mm256_add_epi64(sums, more);
 	const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-	return (uint64_t)_mm_cvtsi128_si64(half) + (uint64_t)_mm_extract_epi64(half, 1) + csum_tail(from, len);
+	return (uint64_t)_mm_cvtsi128_si64(half) + (uint64_t)_mm_extract_epi64(half, 1) +
+	       csum_tail(from, len);
 }
 
 /* len bytes from off of a chain, which must hold that many. */

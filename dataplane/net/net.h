@@ -201,6 +201,13 @@ void net_udp_output(struct net_stack *stack, const struct net_flow *flow, struct
 void net_ip_output(struct net_stack *stack, const struct net_flow *flow, uint8_t proto, struct rte_mbuf *m,
     uint16_t tso_mss);
 
+/*
+ * The same for n >= 1 TCP segments of one flow, all equally long. sums: of each one's bytes, checksum field zero
+ * (checksum.h). A caller that knows that the port sums (NET_OFFLOAD_TX_L4_CSUM) may give any.
+ */
+void net_tcp_output_train(struct net_stack *stack, const struct net_flow *flow, struct rte_mbuf **m,
+    const uint64_t *sums, unsigned n);
+
 /* A neighbour learned by another worker (see net_env.neigh_learned). */
 void net_neigh_update(
     struct net_stack *stack, uint8_t iface, const struct net_addr *addr, const struct rte_ether_addr *mac);

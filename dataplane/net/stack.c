@@ -128,6 +128,19 @@ net_tcp_output_summed(void *ctx, const struct net_flow *flow, struct rte_mbuf *m
 		net_ip_output(ctx, flow, IPPROTO_TCP, m, 0);
 }
 
+static void
+net_tcp_train(void *ctx, const struct net_flow *flow, struct rte_mbuf **m, const uint64_t *sums, unsigned n)
+{
+	net_tcp_output_train(ctx, flow, m, sums, n);
+}
+
+static uint32_t
+net_tcp_offloads(void *ctx, const struct net_flow *flow)
+{
+	const struct net_stack *stack = ctx;
+	return stack->ifaces[flow->iface].conf.offloads;
+}
+
 static uint16_t
 net_tcp_mtu(void *ctx, const struct net_flow *flow)
 {
@@ -164,6 +177,8 @@ net_create_tcp(struct net_stack *stack, const struct tcp_config *config, const s
 	    .pool = stack->env.pool,
 	    .output = net_tcp_output,
 	    .output_summed = net_tcp_output_summed,
+	    .output_train = net_tcp_train,
+	    .offloads = net_tcp_offloads,
 	    .mtu = net_tcp_mtu,
 	    .random = net_tcp_random,
 	    .alloc = net_tcp_alloc,

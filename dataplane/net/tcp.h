@@ -96,6 +96,14 @@ struct tcp_env {
 	void (*output)(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint16_t tso_mss);
 	/* The same for a segment in one buffer whose sum (checksum.h, without the pseudo-header) is known. May be NULL. */
 	void (*output_summed)(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint64_t sum);
+	/*
+	 * n >= 1 new segments of one flow, all equally long. sums: of each one's bytes, checksum field zero (checksum.h), unless
+	 * the port sums. NULL: output() is called for each.
+	 */
+	void (*output_train)(
+	    void *ctx, const struct net_flow *flow, struct rte_mbuf **m, const uint64_t *sums, unsigned n);
+	/* NET_OFFLOAD_* of the port towards this remote. NULL: none. */
+	uint32_t (*offloads)(void *ctx, const struct net_flow *flow);
 	/* Largest IP packet towards this remote, bytes (interface MTU); v6 or not is in the flow. */
 	uint16_t (*mtu)(void *ctx, const struct net_flow *flow);
 	uint64_t (*random)(void *ctx);

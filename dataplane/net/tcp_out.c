@@ -5,6 +5,7 @@
  */
 #include "dataplane/net/tcp_out.h"
 
+#include "dataplane/net/tcp_bulk.h"
 #include "dataplane/net/tcp_cc.h"
 #include "dataplane/net/tcp_in.h"
 #include "dataplane/net/tcp_rack.h"
@@ -93,10 +94,7 @@ emit(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, const struct
 	h.wnd = tcp_rx_window(c);
 	if (len)
 		tcp_sendq_read(c, seq, (uint8_t *)rte_pktmbuf_append(m, (uint16_t)len), len);
-	c->last_ack_sent = c->rcv_nxt;
-	c->flags &= (uint16_t) ~(TCP_F_ACK_NOW | TCP_F_ACK_SOON);
-	c->ack_segs = 0;
-	c->ack_deadline = 0;
+	tcp_out_acked(c);
 	send_mbuf(tcp, &c->flow, m, &h);
 	return true;
 }
@@ -250,6 +248,41 @@ send_one(struct tcp_conn *c, uint32_t *pipe)
 	return SENT;
 }
 
+/*
+ * New segments that may leave together by data, both windows and budget: full ones, but for the last of the queue, and not
+ * the first after a silence, for which there is more to do.
+ */
+static unsigned
+full_segments(const struct tcp_conn *c, uint32_t pipe, unsigned budget)
+{
+	uint32_t edge = c->snd_una + c->snd_wnd, unsent = c->sq_end - c->snd_nxt;
+	if (likely(unsent <= TCP_BULK_MIN * c->mss) || !tcp_flight(c) || c->rxq || pipe >= c->cwnd ||
+	    !tcp_seq_lt(c->snd_nxt, edge))
+		return 0;
+	uint32_t bytes = RTE_MIN(RTE_MIN(unsent - 1, edge - c->snd_nxt), c->cwnd - pipe);
+	return RTE_MIN(bytes / c->mss, budget);
+}
+
+/* Returns how many left: all, or none for want of mbufs. */
+static unsigned
+send_train(struct tcp_conn *c, unsigned n, uint32_t *pipe)
+{
+	if (unlikely(!c->board && c->rtt_start_us != (uint32_t)c->tcp->now_us))
+		overlap(c);
+	if (unlikely(!tcp_bulk_send(c, n)))
+		return 0;
+	if (!(c->flags & TCP_F_RTT)) {
+		c->flags |= TCP_F_RTT;
+		c->rtt_seq = c->snd_nxt + c->mss;
+		c->rtt_start_us = (uint32_t)c->tcp->now_us;
+	}
+	c->snd_nxt += n * c->mss;
+	if (unlikely(tcp_by_runs(c)))
+		tcp_board_sent(c, c->snd_nxt);
+	count_sent(c, pipe, n * c->mss);
+	return n;
+}
+
 static bool
 has_unsent(const struct tcp_conn *c)
 {
@@ -273,8 +306,17 @@ send_data(struct tcp_conn *c)
 		if (sent == SENT_NO_MBUF)
 			return sent;
 	}
-	while (budget > 0 && has_unsent(c) && (sent = send_one(c, &pipe)) == SENT)
+	while (budget > 0 && has_unsent(c)) {
+		unsigned train = full_segments(c, pipe, budget);
+		if (train >= TCP_BULK_MIN && (train = send_train(c, train, &pipe)) > 0) {
+			sent = SENT;
+			budget -= train;
+			continue;
+		}
+		if ((sent = send_one(c, &pipe)) != SENT)
+			break;
 		budget--;
+	}
 	return budget ? sent : SENT;
 }
 

@@ -34,6 +34,16 @@ bool tcp_out_bare(struct tcp_stack *tcp, const struct tcp_bare *bare);
 /* RFC 9293 3.10.7.1: the reset that answers a segment; never for a RST. */
 void tcp_out_reject(struct tcp_stack *tcp, const struct tcp_seg *seg);
 
+/* A segment of this connection leaves, and with it the acknowledgement of all that came. */
+static inline void
+tcp_out_acked(struct tcp_conn *c)
+{
+	c->last_ack_sent = c->rcv_nxt;
+	c->flags &= (uint16_t) ~(TCP_F_ACK_NOW | TCP_F_ACK_SOON);
+	c->ack_segs = 0;
+	c->ack_deadline = 0;
+}
+
 /* Bytes believed to be in the network (RFC 6675 SetPipe). */
 uint32_t tcp_pipe(const struct tcp_conn *c);
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "dataplane/net/checksum.h"
 #include "dataplane/net/tcp_stack.h"
 
 /* Bytes that still fit behind the tail's. Only copied blocks have any. */
@@ -112,10 +113,13 @@ tcp_sendq_commit(struct tcp_conn *c, uint32_t len)
 	c->sq_end += len;
 }
 
-void
-tcp_sendq_read(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len)
+/* Copies from the extents that hold [seq, seq + len); returns the sum of the bytes if it is wanted. */
+static inline uint64_t
+read_extents(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len, bool summed)
 {
 	struct tcp_block *b = c->sq_cursor;
+	uint64_t sum = 0;
+	bool odd = false;
 	if (!b || tcp_seq_lt(seq, b->seq))
 		b = c->sq_head;
 	while (len > 0) {
@@ -125,12 +129,30 @@ tcp_sendq_read(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len)
 			continue;
 		}
 		uint32_t n = RTE_MIN(len, b->len - offset);
-		memcpy(to, b->bytes + offset, n);
+		if (summed) {
+			sum = csum_join(sum, csum_copy(to, b->bytes + offset, n), odd);
+			odd ^= n & 1;
+		} else {
+			memcpy(to, b->bytes + offset, n);
+		}
 		to += n;
 		seq += n;
 		len -= n;
 		c->sq_cursor = b;
 	}
+	return sum;
+}
+
+void
+tcp_sendq_read(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len)
+{
+	read_extents(c, seq, to, len, false);
+}
+
+uint64_t
+tcp_sendq_read_sum(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len)
+{
+	return read_extents(c, seq, to, len, true);
 }
 
 static void

@@ -19,6 +19,8 @@ void tcp_sendq_commit(struct tcp_conn *c, uint32_t len);
 
 /* Copies len bytes from sequence number seq, which must all be queued. */
 void tcp_sendq_read(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len);
+/* The same in one pass with their sum (checksum.h). */
+uint64_t tcp_sendq_read_sum(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len);
 
 /* Frees what lies before snd_una; references are released. */
 void tcp_sendq_acked(struct tcp_conn *c);

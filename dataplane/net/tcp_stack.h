@@ -8,6 +8,7 @@
  *   tcp_recover.c what is lost is sent again; tcp_rack.c tells what, with SACK
  *   tcp_rx.c      bytes to the application, unread and out-of-order queues
  *   tcp_out.c     segments from queues; ACKs, RSTs
+ *   tcp_bulk.c    full segments, several at once
  *   tcp_sendq.c   bytes until they are acknowledged
  *   tcp_sack.c    the sender's scoreboard
  *   tcp_cc.c      CUBIC, Reno

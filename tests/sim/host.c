@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/net/checksum.h"
 #include "dataplane/net/tcp_in.h"
 #include "dataplane/net/tcp_out.h"
 #include "dataplane/net/tcp_stack.h"
@@ -81,6 +82,19 @@ env_output(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint16_t 
 	rte_pktmbuf_free(m);
 	sim_wire_sent(host->run, host->index, flow, bytes, len);
 	sim_link_send(host->run, host->index, flow, bytes, len);
+}
+
+static void
+env_output_train(
+    void *ctx, const struct net_flow *flow, struct rte_mbuf **m, const uint64_t *sums, unsigned n)
+{
+	struct sim_host *host = ctx;
+	for (unsigned i = 0; i < n; i++) {
+		if (csum_fold(sums[i]) != csum_fold(csum_mbuf(m[i], 0, m[i]->pkt_len)) ||
+		    m[i]->pkt_len != m[0]->pkt_len)
+			sim_fail(host->run, "host %u: a train with a wrong sum or length", host->index);
+		env_output(ctx, flow, m[i], 0);
+	}
 }
 
 static uint16_t
@@ -477,6 +491,7 @@ sim_host_start(struct sim_run *run, unsigned index, const struct sim_pools *pool
 	struct tcp_env env = {.ctx = host,
 	    .pool = pools->tx[index],
 	    .output = env_output,
+	    .output_train = env_output_train,
 	    .mtu = env_mtu,
 	    .random = env_random,
 	    .alloc = env_alloc,

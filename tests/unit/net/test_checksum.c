@@ -24,6 +24,25 @@ bytes_of_all_lengths_and_alignments_match_the_slow_sum(void **state)
 }
 
 static void
+copy_of_all_lengths_and_alignments_is_exact_and_has_the_same_sum(void **state)
+{
+	uint8_t from[600], to[700];
+
+	for (size_t i = 0; i < sizeof(from); i++)
+		from[i] = (uint8_t)rig_op_random(NULL);
+	for (size_t off = 0; off < 9; off++)
+		for (size_t len = 0; len + off < sizeof(from); len++) {
+			memset(to, 0xa5, sizeof(to));
+			const uint64_t sum = csum_copy(to + 16 - off, from + off, len);
+			assert_int_equal(
+			    csum_fold(sum) % 0xffff, csum_fold(csum_bytes(from + off, len)) % 0xffff);
+			assert_memory_equal(to + 16 - off, from + off, len);
+			assert_int_equal(to[15 - off], 0xa5);
+			assert_int_equal(to[16 - off + len], 0xa5);
+		}
+}
+
+static void
 all_ones_words_fold_without_losing_carries(void **state)
 {
 	static uint8_t buf[65535];
@@ -80,6 +99,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(bytes_of_all_lengths_and_alignments_match_the_slow_sum),
+	    cmocka_unit_test(copy_of_all_lengths_and_alignments_is_exact_and_has_the_same_sum),
 	    cmocka_unit_test(all_ones_words_fold_without_losing_carries),
 	    cmocka_unit_test(chain_with_odd_segments_matches_the_flat_sum),
 	    cmocka_unit_test(pseudo_header_of_both_families_matches_the_slow_sum),

@@ -4,12 +4,14 @@
  */
 #include "tests/unit/net/rig.h"
 
+#include "dataplane/net/checksum.h"
 #include "dataplane/net/stack.h"
 
 #define FRAMES          40000u
 #define REPLIES         4000u
 #define MUTATE_WITHIN   60u
 #define VERDICT_CHOICES 4u
+#define TRAIN           3u
 
 /* What became of one frame. */
 struct outcome {
@@ -189,6 +191,91 @@ any_reply_leaves_alike_on_both_ways(void **state)
 	replies_leave_alike(NET_OFFLOAD_TX_L4_CSUM | NET_OFFLOAD_TX_IP4_CSUM);
 }
 
+/* TRAIN segments of `len` bytes. */
+static void
+train_make(struct rte_mbuf *m[TRAIN], uint64_t sums[TRAIN], uint32_t len)
+{
+	for (unsigned i = 0; i < TRAIN; i++) {
+		m[i] = rte_pktmbuf_alloc(rig.pool);
+		m[i]->data_off = NET_HEADROOM;
+		uint8_t *bytes = (uint8_t *)rte_pktmbuf_append(m[i], (uint16_t)len);
+		for (uint32_t at = 0; at < len; at++)
+			bytes[at] = (uint8_t)(at * 7 + len + i);
+		bytes[12] = 5 << 4;
+		memset(bytes + 16, 0, 2);
+		sums[i] = csum_bytes(bytes, len);
+	}
+}
+
+static void
+train_leaves_alike(uint32_t offloads, const struct net_flow *flow, uint32_t len)
+{
+	struct rte_mbuf *m[TRAIN], *alone[TRAIN];
+	uint64_t sums[TRAIN];
+
+	rig.stack->ifaces[0].conf.offloads = offloads;
+	const struct net_counters before = *net_counters(rig.stack);
+	train_make(m, sums, len);
+	for (unsigned i = 0; i < TRAIN; i++)
+		net_ip_output(rig.stack, flow, IPPROTO_TCP, m[i], 0);
+	struct net_counters by_one = *net_counters(rig.stack);
+	const unsigned left = rig.tx_len;
+	memcpy(alone, rig.tx, sizeof(alone));
+	rig.tx_len = 0;
+	train_make(m, sums, len);
+	net_tcp_output_train(rig.stack, flow, m, sums, TRAIN);
+	struct net_counters by_train = *net_counters(rig.stack);
+	counters_subtract(&by_train, &by_one);
+	counters_subtract(&by_one, &before);
+	assert_memory_equal(&by_one, &by_train, sizeof(by_one));
+	assert_int_equal(rig.tx_len, left);
+	for (unsigned i = 0; i < left; i++) {
+		assert_int_equal(rig.tx[i]->ol_flags, alone[i]->ol_flags);
+		if (offloads & NET_OFFLOAD_TX_L4_CSUM)
+			assert_int_equal(rig.tx[i]->tx_offload, alone[i]->tx_offload);
+		assert_int_equal(rig.tx[i]->pkt_len, alone[i]->pkt_len);
+		assert_memory_equal(rte_pktmbuf_mtod(rig.tx[i], void *), rte_pktmbuf_mtod(alone[i], void *),
+		    alone[i]->pkt_len);
+		rte_pktmbuf_free(alone[i]);
+	}
+	rig_tx_clear();
+}
+
+static void
+train_leaves_as_its_segments_alone_would(void **state)
+{
+	static const uint32_t choices[] = {
+	    0, NET_OFFLOAD_TX_L4_CSUM, NET_OFFLOAD_TX_L4_CSUM | NET_OFFLOAD_TX_IP4_CSUM};
+
+	rig_know4(2);
+	rig_know4(RIG_GATEWAY);
+	for (unsigned o = 0; o < RTE_DIM(choices); o++)
+		for (uint32_t len = 20; len <= 1480; len += 73) {
+			struct net_flow flow = flow4_to(2, RIG_PORT, 40000);
+			train_leaves_alike(choices[o], &flow, len);
+			flow.remote = net_addr_v4(RTE_BE32(0x0b000001)); /* by the gateway */
+			train_leaves_alike(choices[o], &flow, len);
+		}
+}
+
+static void
+train_to_a_neighbour_yet_unknown_waits_like_any_packet(void **state)
+{
+	struct net_flow flow = flow4_to(77, RIG_PORT, 40000);
+	struct rte_mbuf *m[TRAIN];
+	uint64_t sums[TRAIN];
+
+	train_make(m, sums, 1000);
+	net_tcp_output_train(rig.stack, &flow, m, sums, TRAIN);
+	assert_int_equal(net_counters(rig.stack)->arp_requests_sent, 1);
+	rig_tx_clear();
+	frame_arp(2, 77, 77, 1, false);
+	rig_rx();
+	assert_in_range(rig.tx_len, 1, TRAIN);
+	assert_int_equal(rig.tx[0]->pkt_len, 1000 + IP4_BYTES + ETH_BYTES);
+	rig_tx_clear();
+}
+
 /* The short way goes by the same table: an entry that grows old is asked about, and one that changed is believed. */
 static void
 neighbour_that_changes_is_followed(void **state)
@@ -215,6 +302,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    RIG_TEST_UNSTARTED(any_frame_fares_alike_on_both_ways),
 	    RIG_TEST(any_reply_leaves_alike_on_both_ways),
+	    RIG_TEST(train_leaves_as_its_segments_alone_would),
+	    RIG_TEST(train_to_a_neighbour_yet_unknown_waits_like_any_packet),
 	    RIG_TEST(neighbour_that_changes_is_followed),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
