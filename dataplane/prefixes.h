@@ -8,9 +8,8 @@
  *   worker: prefixes_count() --> its table --+
  *   worker: prefixes_count() --> its table --+--> prefixes_sum() --> PREFIX lines
  *
- * Threads: a table belongs to one thread; all else may be called by any. A table has a lock, held for the time of one
- * count, or by a reader for a copy of the whole table (tens of microseconds). Tables lie beside each other, so the lock
- * is the owner's own line unless somebody reads.
+ * Threads: a table belongs to one thread; all else may be called by any. Nobody waits for anybody: counters have one
+ * writer, and a reader that finds everything forgotten while it adds up begins again.
  */
 #ifndef WIRECACHE_PREFIXES_H
 #define WIRECACHE_PREFIXES_H
@@ -56,6 +55,6 @@ bool prefixes_count(
 void prefixes_reset(struct prefixes *prefixes);
 
 /* The sum over all tables as a new array, to be freed; NULL with *len 0: nothing, or no memory. */
-struct prefix *prefixes_sum(struct prefixes *prefixes, uint32_t *len);
+struct prefix *prefixes_sum(const struct prefixes *prefixes, uint32_t *len);
 
 #endif

@@ -4,6 +4,7 @@
 #include "binary.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 static void
 nothing_is_counted_before_detail_is_switched_on(void **state)
@@ -212,6 +213,58 @@ counts_of_many_threads_are_all_in_the_sum(void **state)
 	prefixes_destroy(prefixes);
 }
 
+struct forgetting {
+	struct prefixes *prefixes;
+	_Atomic bool stop;
+};
+
+/* Prefixes whose hash tells their text and length, so that a torn one is seen. */
+static void *
+count_until_told(void *argument)
+{
+	struct forgetting *forgetting = argument;
+	struct prefix_table *table = prefixes_join(forgetting->prefixes);
+	uint8_t prefix[PREFIX_BYTES_MAX];
+
+	assert_non_null(table);
+	for (uint32_t i = 0; !atomic_load(&forgetting->stop); i++) {
+		uint32_t len = 1 + i * 37 % PREFIX_BYTES_MAX;
+		memset(prefix, (int)(len % 251), len);
+		assert_true(prefixes_count(table, len, prefix, len, PREFIX_SET));
+	}
+	return NULL;
+}
+
+static void
+prefixes_forgotten_under_way_are_never_torn(void **state)
+{
+	struct forgetting forgetting = {.prefixes = prefixes_create()};
+	pthread_t threads[COUNTERS];
+	unsigned full = 0;
+	uint32_t len;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNTERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, count_until_told, &forgetting), 0);
+	for (unsigned round = 0; round < 2000 || full == 0; round++) {
+		struct prefix *sum = prefixes_sum(forgetting.prefixes, &len);
+		for (uint32_t i = 0; i < len; i++) {
+			assert_int_equal(sum[i].hash, sum[i].len);
+			for (uint32_t at = 0; at < sum[i].len; at++)
+				assert_int_equal(sum[i].bytes[at], sum[i].len % 251);
+			assert_int_equal(sum[i].count[PREFIX_GET], 0);
+		}
+		full += len == PREFIX_BYTES_MAX;
+		free(sum);
+		if (round % 2 == 1 && round < 2000)
+			prefixes_reset(forgetting.prefixes);
+	}
+	atomic_store(&forgetting.stop, true);
+	for (unsigned i = 0; i < COUNTERS; i++)
+		pthread_join(threads[i], NULL);
+	prefixes_destroy(forgetting.prefixes);
+}
+
 int
 main(void)
 {
@@ -224,6 +277,7 @@ main(void)
 	    fixture_test(prefixes_beyond_the_bound_are_not_told_but_counted),
 	    fixture_test(longest_prefix_is_told_whole),
 	    cmocka_unit_test(counts_of_many_threads_are_all_in_the_sum),
+	    cmocka_unit_test(prefixes_forgotten_under_way_are_never_torn),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
