@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -30,6 +31,8 @@
 #include "dataplane/observe.h"
 
 extern char **environ;
+
+#define CONTROL_NICE 10
 
 enum { EXIT_STOPPED = 0, EXIT_START_FAILED = 1, EXIT_CONFIG = 2 };
 
@@ -52,6 +55,14 @@ now_ms(void *now_ctx)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t
+cpu_us(void *now_ctx)
+{
+	struct timespec taken;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &taken);
+	return (uint64_t)taken.tv_sec * 1000000 + (uint64_t)taken.tv_nsec / 1000;
 }
 
 static void
@@ -159,7 +170,8 @@ start(struct daemon *daemon)
 	struct server_config server = {.path = daemon->config.control_socket,
 	    .answer = commands_answer,
 	    .answer_ctx = &daemon->commands,
-	    .now_ms = now_ms};
+	    .now_ms = now_ms,
+	    .cpu_us = cpu_us};
 	int result = server_open(&server, &daemon->server, error);
 	if (result != 0) {
 		log_line(LOG_LEVEL_ERROR, "%s", error);
@@ -185,6 +197,9 @@ static void
 run(struct daemon *daemon)
 {
 	bool watchdog = getenv("WATCHDOG_USEC") != NULL;
+	/* Of this thread, on Linux. Where workers and we have one core, theirs is the work that waits for nobody. */
+	if (setpriority(PRIO_PROCESS, 0, CONTROL_NICE) != 0)
+		log_line(LOG_LEVEL_VERBOSE, "cannot give way to workers: %s", strerror(errno));
 	while (!daemon->stop && !daemon->commands.drain.done) {
 		server_step(daemon->server, SAMPLE_PERIOD_MS / 2);
 		commands_tick(&daemon->commands, now_ms(NULL));

@@ -4,6 +4,7 @@
 #include "control/server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/budget.h"
 #include "control/log.h"
 #include "control/server_client.h"
 #include "control/wire.h"
@@ -27,7 +29,9 @@ struct server {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	dev_t socket_dev; /* of the file that we made, so that we remove no other */
 	ino_t socket_ino;
-	int epoll_fd, listen_fd;
+	int epoll_fd, listen_fd, watch_fd;
+	bool listening; /* epoll tells of callers */
+	struct budget budget;
 	void (*watch)(void *watch_ctx);
 	void *watch_ctx;
 	struct server_client *clients[SERVER_CLIENTS_MAX];
@@ -113,6 +117,7 @@ listen_on(struct server *server, char error[SERVER_ERROR_MAX])
 		server->socket_dev = status.st_dev;
 		server->socket_ino = status.st_ino;
 	}
+	server->listening = true;
 	return watch_fd(server, EPOLL_CTL_ADD, server->listen_fd, EPOLLIN, EVENT_LISTENER);
 }
 
@@ -126,7 +131,8 @@ server_open(const struct server_config *config, struct server **out, char error[
 	if (server == NULL)
 		return result;
 	server->config = *config;
-	server->listen_fd = -1;
+	server->listen_fd = server->watch_fd = -1;
+	budget_init(&server->budget, config->now_ms(config->now_ctx));
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (server->epoll_fd < 0) {
 		result = -errno;
@@ -154,6 +160,7 @@ failed:
 int
 server_watch(struct server *server, int fd, void (*readable)(void *watch_ctx), void *watch_ctx)
 {
+	server->watch_fd = fd;
 	server->watch = readable;
 	server->watch_ctx = watch_ctx;
 	return watch_fd(server, EPOLL_CTL_ADD, fd, EPOLLIN, EVENT_WATCH);
@@ -166,33 +173,47 @@ drop_client(struct server *server, unsigned at)
 	server->clients[at] = NULL;
 }
 
-/* One too many: told why, without waiting for it to read. */
-static void
-refuse(int fd)
+/* A free place, or that of who has been silent longest and long enough; SERVER_CLIENTS_MAX: there is none. */
+static unsigned
+find_place(const struct server *server, uint64_t now_ms)
 {
-	size_t bytes;
-	char *line = wire_encode(
-	    wire_reply_error("too many clients on the control socket: try again", WIRE_FAILED), &bytes);
-	if (line != NULL && send(fd, line, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		log_line(LOG_LEVEL_DEBUG, "control socket: a refused client was gone already");
-	free(line);
-	close(fd);
-	log_line(LOG_LEVEL_VERBOSE, "control socket: client refused, %u are connected", SERVER_CLIENTS_MAX);
+	unsigned longest = SERVER_CLIENTS_MAX;
+	uint64_t longest_ms = SERVER_YIELD_MS;
+	for (unsigned at = 0; at < SERVER_CLIENTS_MAX; at++) {
+		if (server->clients[at] == NULL)
+			return at;
+		uint64_t silent_ms = server_client_silent_ms(server->clients[at], now_ms);
+		if (silent_ms >= longest_ms) {
+			longest = at;
+			longest_ms = silent_ms;
+		}
+	}
+	return longest;
+}
+
+/* While there is no place, callers are left in the kernel's queue, and their knocking does not wake us. */
+static void
+listen_while(struct server *server, bool places)
+{
+	if (places == server->listening)
+		return;
+	if (watch_fd(server, EPOLL_CTL_MOD, server->listen_fd, places ? EPOLLIN : 0, EVENT_LISTENER) == 0)
+		server->listening = places;
 }
 
 static void
 accept_clients(struct server *server, uint64_t now_ms)
 {
 	for (unsigned round = 0; round < SERVER_CLIENTS_MAX; round++) {
-		int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		unsigned at = find_place(server, now_ms);
+		int fd = at < SERVER_CLIENTS_MAX
+		             ? accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+		             : -1;
 		if (fd < 0)
 			return;
-		unsigned at = 0;
-		while (at < SERVER_CLIENTS_MAX && server->clients[at] != NULL)
-			at++;
-		if (at == SERVER_CLIENTS_MAX) {
-			refuse(fd);
-			continue;
+		if (server->clients[at] != NULL) {
+			log_line(LOG_LEVEL_VERBOSE, "control socket: a silent client gives way to a new one");
+			drop_client(server, at);
 		}
 		server->clients[at] = server_client_new_or_close(fd, now_ms);
 		if (server->clients[at] != NULL && watch_fd(server, EPOLL_CTL_ADD, fd, EPOLLIN, at) != 0)
@@ -215,8 +236,17 @@ serve_client(struct server *server, unsigned at, uint64_t now_ms)
 		drop_client(server, at);
 }
 
-void
-server_step(struct server *server, int timeout_ms)
+/* The clients have had their share: waits for signals alone. */
+static void
+rest(struct server *server, int timeout_ms, uint64_t wait_ms)
+{
+	struct pollfd watched = {.fd = server->watch_fd, .events = POLLIN};
+	if (poll(&watched, 1, wait_ms < (uint64_t)timeout_ms ? (int)wait_ms : timeout_ms) > 0)
+		server->watch(server->watch_ctx);
+}
+
+static void
+serve_ready(struct server *server, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_MAX];
 	int ready = epoll_wait(server->epoll_fd, events, EVENTS_MAX, timeout_ms);
@@ -239,6 +269,22 @@ server_step(struct server *server, int timeout_ms)
 	/* Last, so that no event of this step can mean a client that took a dropped one's place. */
 	if (callers)
 		accept_clients(server, now_ms);
+	listen_while(server, find_place(server, now_ms) < SERVER_CLIENTS_MAX);
+}
+
+void
+server_step(struct server *server, int timeout_ms)
+{
+	const struct server_config *config = &server->config;
+	budget_fill(&server->budget, config->now_ms(config->now_ctx));
+	uint64_t wait_ms = budget_wait_ms(&server->budget);
+	if (wait_ms > 0) {
+		rest(server, timeout_ms, wait_ms);
+		return;
+	}
+	uint64_t before_us = config->cpu_us(config->now_ctx);
+	serve_ready(server, timeout_ms);
+	budget_spend(&server->budget, config->cpu_us(config->now_ctx) - before_us);
 }
 
 unsigned

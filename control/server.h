@@ -5,7 +5,11 @@
  * at most SERVER_CLIENTS_MAX clients has one request and one reply in memory, the next request waits until
  * the reply is taken. A client that leaves a request unfinished or a reply unread for SERVER_STALL_MS, or
  * idles for SERVER_IDLE_MS, is dropped; so is one whose line is no JSON object or too long, after being told
- * so.
+ * so. When all places are taken, a new client waits in the kernel's queue for that of the one that has been silent longest,
+ * for SERVER_YIELD_MS at least: many who connect and say nothing keep nobody out.
+ *
+ * Answering takes at most a share of a core (budget.h). Whoever asks for more, well or ill, waits, in the kernel's queues;
+ * signals and what else is watched does not.
  *
  * Control thread only.
  */
@@ -19,6 +23,7 @@
 #define SERVER_CLIENTS_MAX 16u
 #define SERVER_STALL_MS    5000u
 #define SERVER_IDLE_MS     60000u
+#define SERVER_YIELD_MS    1000u
 #define SERVER_ERROR_MAX   512u
 
 struct server;
@@ -28,6 +33,7 @@ struct server_config {
 	json_t *(*answer)(void *answer_ctx, const json_t *request); /* returns the reply, a new reference */
 	void *answer_ctx;
 	uint64_t (*now_ms)(void *now_ctx); /* monotonic */
+	uint64_t (*cpu_us)(void *now_ctx); /* processor time that this thread has taken */
 	void *now_ctx;
 };
 
@@ -41,7 +47,7 @@ int server_open(const struct server_config *config, struct server **out, char er
  * errno. */
 int server_watch(struct server *server, int fd, void (*readable)(void *watch_ctx), void *watch_ctx);
 
-/* Waits for at most timeout_ms, serves what is ready, drops who is late. */
+/* Waits for at most timeout_ms, serves what is ready and within the budget, drops who is late. */
 void server_step(struct server *server, int timeout_ms);
 
 unsigned server_clients(const struct server *server);

@@ -65,12 +65,18 @@ server_client_wants_to_write(const struct server_client *client)
 	return client->reply != NULL || has_request(client);
 }
 
+uint64_t
+server_client_silent_ms(const struct server_client *client, uint64_t now_ms)
+{
+	return now_ms - client->idle_since_ms;
+}
+
 bool
 server_client_late(const struct server_client *client, uint64_t now_ms)
 {
 	if (client->busy_since_ms != 0 && now_ms - client->busy_since_ms > SERVER_STALL_MS)
 		return true;
-	return now_ms - client->idle_since_ms > SERVER_IDLE_MS;
+	return server_client_silent_ms(client, now_ms) > SERVER_IDLE_MS;
 }
 
 /* Nothing half-done ends the stall clock, anything half-done starts it. */

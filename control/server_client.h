@@ -26,6 +26,8 @@ bool server_client_serve(struct server_client *client,
 int server_client_fd(const struct server_client *client);
 /* A reply is pending, or another request is in memory already: call again when the socket takes bytes. */
 bool server_client_wants_to_write(const struct server_client *client);
+/* Since its last whole request or reply, or since it came. */
+uint64_t server_client_silent_ms(const struct server_client *client, uint64_t now_ms);
 bool server_client_late(const struct server_client *client, uint64_t now_ms);
 
 #endif

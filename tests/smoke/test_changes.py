@@ -7,6 +7,7 @@ import socket
 import threading
 
 import appliance
+import control_thread
 from appliance import Appliance, exchange, fetched, store, test
 
 EXIT_OK, EXIT_FAILED, EXIT_UNREACHABLE, EXIT_RESTART = 0, 1, 3, 5
@@ -262,36 +263,29 @@ def drain_ends_at_its_deadline_and_can_be_stopped(_target):
         load.join()
 
 
-def stop_control_thread(target):
-    """Makes the kernel hold the main thread alone: it is traced, as by a debugger."""
-    import ctypes
-    libc = ctypes.CDLL(None, use_errno=True)
-    PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
-    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
-        if libc.ptrace(request, target.process.pid, None, None) != 0:
-            raise appliance.Skip(f"ptrace: {os.strerror(ctypes.get_errno())}")
-    os.waitpid(target.process.pid, 0x40000000)  # __WALL
-
-    def release():
-        PTRACE_DETACH = 17
-        libc.ptrace(PTRACE_DETACH, target.process.pid, None, None)
-    return release
-
-
 @test
 def control_thread_that_hangs_stops_no_request(_target):
     with started() as target, Load(target) as load:
-        release = stop_control_thread(target)
-        try:
+        with control_thread.Held(target):
             assert target.wirectl("-T", "0.5", "status").returncode == EXIT_UNREACHABLE
             load.more(2000)
             with target.connect() as fresh:
                 store(fresh, b"fresh", b"value")
-        finally:
-            release()
         settled(target, lambda: target.wirectl("status").returncode == EXIT_OK, "the control thread")
         load.more()
+
+
+@test
+def control_thread_that_dies_stops_no_request(_target):
+    with started() as target:
+        with Load(target) as load:
+            control_thread.end(target)
+            assert target.wirectl("-T", "0.5", "status").returncode == EXIT_UNREACHABLE
+            load.more(2000)
+            with target.connect() as fresh:
+                store(fresh, b"fresh", b"value")
+            assert target.alive() and control_thread.state(target.process.pid) == "Z"
+        target.stop(signal.SIGKILL)  # who would take a SIGTERM is gone: systemd's watchdog ends it so
 
 
 @test
@@ -311,6 +305,16 @@ def client_that_never_reads_holds_up_nobody(_target):
         assert target.wirectl("status").returncode == EXIT_OK
         for client in blocked:
             client.close()
+
+
+@test
+def clients_that_say_nothing_keep_no_operator_out(_target):
+    with started() as target, contextlib.ExitStack() as stack:
+        for _ in range(20):  # more than there are places
+            silent = stack.enter_context(socket.socket(socket.AF_UNIX))
+            silent.connect(target.socket_path)
+        for _ in range(3):
+            assert target.wirectl("-T", "30", "status").returncode == EXIT_OK
 
 
 @test

@@ -16,11 +16,13 @@
 
 #include <cmocka.h>
 
+#include "control/budget.h"
 #include "control/server.h"
 #include "control/wire.h"
 
 static char directory[64], path[96];
-static uint64_t clock_ms;
+static uint64_t clock_ms, taken_us;
+static uint64_t answer_us; /* what answering takes */
 static unsigned answered;
 static size_t reply_bytes; /* of the text in each reply */
 
@@ -30,10 +32,17 @@ read_clock(void *now_ctx)
 	return clock_ms;
 }
 
+static uint64_t
+read_cpu(void *now_ctx)
+{
+	return taken_us;
+}
+
 static json_t *
 answer(void *answer_ctx, const json_t *request)
 {
 	answered++;
+	taken_us += answer_us;
 	if (reply_bytes > 0) {
 		char *text = malloc(reply_bytes);
 		memset(text, 'x', reply_bytes);
@@ -47,7 +56,8 @@ answer(void *answer_ctx, const json_t *request)
 static int
 open_at(const char *at, struct server **server, char error[SERVER_ERROR_MAX])
 {
-	struct server_config config = {.path = at, .answer = answer, .now_ms = read_clock};
+	struct server_config config = {
+	    .path = at, .answer = answer, .now_ms = read_clock, .cpu_us = read_cpu};
 	return server_open(&config, server, error);
 }
 
@@ -63,6 +73,7 @@ setup(void **state)
 	snprintf(path, sizeof(path), "%s/run/control.sock", directory);
 	clock_ms = 1000;
 	answered = 0;
+	answer_us = 0;
 	reply_bytes = 0;
 	return open_at(path, &server, error);
 }
@@ -301,29 +312,114 @@ idle_client_is_dropped_after_the_idle_time(void **state)
 	close(fd);
 }
 
+static unsigned watched;
+
 static void
-client_too_many_is_told(void **state)
+on_readable(void *watch_ctx)
 {
-	int fds[SERVER_CLIENTS_MAX];
+	char byte;
+	watched += read(*(int *)watch_ctx, &byte, 1) == 1;
+}
+
+/* All places taken, by clients that say something now. */
+static void
+take_all_places(int fds[SERVER_CLIENTS_MAX])
+{
 	for (unsigned i = 0; i < SERVER_CLIENTS_MAX; i++) {
 		fds[i] = connect_client();
 		step_all();
 	}
+	assert_int_equal(server_clients(server), SERVER_CLIENTS_MAX);
+}
+
+static void
+client_too_many_waits_for_a_place(void **state)
+{
+	int fds[SERVER_CLIENTS_MAX];
+	take_all_places(fds);
 	int fd = connect_client();
+	say(fd, "{\"command\":[\"a\"]}\n");
 	step_all();
-	assert_non_null(strstr(hear(fd), "too many clients"));
-	assert_null(hear(fd));
+	assert_string_equal(hear(fd), "");
 	close(fds[3]);
 	step_all();
-	int again = connect_client();
-	say(again, "{\"command\":[\"a\"]}\n");
-	step_all();
-	assert_non_null(strstr(hear(again), "true"));
+	assert_non_null(strstr(hear(fd), "true"));
 	close(fd);
-	close(again);
 	for (unsigned i = 0; i < SERVER_CLIENTS_MAX; i++)
 		if (i != 3)
 			close(fds[i]);
+}
+
+static void
+client_silent_longest_gives_way(void **state)
+{
+	int fds[SERVER_CLIENTS_MAX];
+	take_all_places(fds);
+	clock_ms += SERVER_YIELD_MS - 1;
+	for (unsigned i = 0; i < SERVER_CLIENTS_MAX; i++)
+		if (i != 5)
+			say(fds[i], "{\"command\":[\"a\"]}\n");
+	int fd = connect_client();
+	say(fd, "{\"command\":[\"b\"]}\n");
+	step_all();
+	assert_string_equal(hear(fd), "");
+	clock_ms += 1;
+	step_all();
+	assert_string_equal(hear(fd), "{\"ok\":true,\"result\":[\"b\"]}\n");
+	assert_null(hear(fds[5]));
+	for (unsigned i = 0; i < SERVER_CLIENTS_MAX; i++) {
+		if (i != 5)
+			assert_non_null(strstr(hear(fds[i]), "true"));
+		close(fds[i]);
+	}
+	close(fd);
+}
+
+static void
+answers_beyond_the_share_wait_signals_do_not(void **state)
+{
+	int fd = connect_client(), pair[2];
+	watched = 0;
+	assert_int_equal(pipe(pair), 0);
+	assert_int_equal(server_watch(server, pair[0], on_readable, &pair[0]), 0);
+	answer_us = BUDGET_BURST_US + 100000;
+	say(fd, "{\"command\":[\"a\"]}\n");
+	step_all(); /* one piece of work is never cut: now it is overdrawn by 100 ms */
+	assert_non_null(strstr(hear(fd), "true"));
+	answer_us = 0;
+	say(fd, "{\"command\":[\"b\"]}\n");
+	assert_int_equal(write(pair[1], "x", 1), 1);
+	step_all();
+	assert_string_equal(hear(fd), "");
+	assert_int_equal(watched, 1);
+	clock_ms += 100 * 100 / BUDGET_SHARE_PCT;
+	step_all();
+	assert_string_equal(hear(fd), "");
+	clock_ms += 1;
+	step_all();
+	assert_non_null(strstr(hear(fd), "true"));
+	close(fd);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void
+budget_over_time_is_the_share_whatever_is_asked_for(void **state)
+{
+	struct budget budget;
+	uint64_t now_ms = 5000, spent_us = 0;
+	budget_init(&budget, now_ms);
+	for (; now_ms<105000; now_ms += budget_wait_ms(&budget)> 0 ? budget_wait_ms(&budget) : 1) {
+		budget_fill(&budget, now_ms);
+		if (budget_wait_ms(&budget) > 0)
+			continue;
+		budget_spend(&budget, 30000); /* as much as there was room for */
+		spent_us += 30000;
+	}
+	assert_in_range(spent_us, 100000 * 10 * BUDGET_SHARE_PCT,
+	    100000 * 10 * BUDGET_SHARE_PCT + BUDGET_BURST_US + 30000);
+	budget_fill(&budget, UINT64_MAX); /* a year of rest is one bucket */
+	assert_int_equal(budget.left_us, BUDGET_BURST_US);
 }
 
 static void
@@ -380,20 +476,12 @@ directory_missing_above_is_an_error(void **state)
 	assert_non_null(strstr(error, "cannot listen on"));
 }
 
-static unsigned watched;
-
-static void
-on_readable(void *watch_ctx)
-{
-	char byte;
-	watched += read(*(int *)watch_ctx, &byte, 1) == 1;
-}
-
 static void
 watched_descriptor_is_called_back(void **state)
 {
 	int pair[2];
 	assert_int_equal(pipe(pair), 0);
+	watched = 0;
 	assert_int_equal(server_watch(server, pair[0], on_readable, &pair[0]), 0);
 	step_all();
 	assert_int_equal(watched, 0);
@@ -450,7 +538,10 @@ main(void)
 	    cmocka_unit_test(reply_longer_than_the_limit_becomes_an_error),
 	    cmocka_unit_test(half_a_request_is_dropped_after_the_stall_time),
 	    cmocka_unit_test(idle_client_is_dropped_after_the_idle_time),
-	    cmocka_unit_test(client_too_many_is_told),
+	    cmocka_unit_test(client_too_many_waits_for_a_place),
+	    cmocka_unit_test(client_silent_longest_gives_way),
+	    cmocka_unit_test(answers_beyond_the_share_wait_signals_do_not),
+	    cmocka_unit_test(budget_over_time_is_the_share_whatever_is_asked_for),
 	    cmocka_unit_test(second_daemon_is_refused_first_stays),
 	    cmocka_unit_test(socket_of_a_dead_daemon_is_replaced),
 	    cmocka_unit_test(file_that_is_no_socket_is_left_alone),
