@@ -20,6 +20,8 @@
 #define HYSTART_RISE_SHIFT  3
 #define HYSTART_RISE_MIN_US 4000u
 #define HYSTART_RISE_MAX_US 16000u
+#define CSS_DIVISOR         4u
+#define CSS_ROUNDS          5u
 
 static uint32_t
 initial_window(const struct tcp_conn *c)
@@ -84,33 +86,44 @@ cubic_increase(struct tcp_conn *c, uint32_t acked)
 	return (uint32_t)((target - cwnd) / cwnd * (float)acked);
 }
 
-/*
- * HyStart (Ha, Rhee 2011), as Linux has it: the first slow start ends when a round trip's ACKs come in one train for half
- * of a round trip, or when the first of them came late, since a queue is building up. Later slow starts know where to end.
- */
 static void
+hystart_round(struct tcp_conn *c, struct tcp_hystart *h)
+{
+	h->end = c->snd_nxt;
+	h->begin_us = h->last_us = (uint32_t)c->tcp->now_us;
+	h->least_us = UINT32_MAX;
+	h->samples = 0;
+	h->css_rounds += h->css_rounds > 0;
+}
+
+/*
+ * HyStart (Ha, Rhee 2011): the first slow start has found the path's length when a round trip's ACKs come in one train for
+ * half of it. A busy machine makes trains longer than they are; so what follows is conservative slow start (RFC 9406)
+ * until round trips rise by an eighth, since a queue is building up. Returns by what growth is divided.
+ */
+static uint32_t
 hystart(struct tcp_conn *c)
 {
 	if (!tcp_by_runs(c) || c->ssthresh != CWND_MAX || !c->board->has_rack || !c->min_rtt ||
 	    c->cwnd < HYSTART_SEGMENTS * c->mss)
-		return;
+		return 1;
 	struct tcp_hystart *h = &c->board->hystart;
 	uint32_t now_us = (uint32_t)c->tcp->now_us, min_us = (uint32_t)c->min_rtt << TCP_MIN_RTT_SHIFT;
 	if (!tcp_seq_lt(c->snd_una, h->end))
-		*h = (struct tcp_hystart){
-		    .end = c->snd_nxt, .begin_us = now_us, .last_us = now_us, .least_us = UINT32_MAX};
-	if (h->samples < HYSTART_SAMPLES) {
-		h->samples++;
-		h->least_us = RTE_MIN(h->least_us, c->board->rack_rtt_us);
+		hystart_round(c, h);
+	h->least_us = RTE_MIN(h->least_us, c->board->rack_rtt_us);
+	h->samples += h->samples < HYSTART_SAMPLES;
+	if (!h->css_rounds) {
+		bool train = now_us - h->last_us <= HYSTART_GAP_US;
+		h->last_us = train ? now_us : h->last_us;
+		h->css_rounds = train && now_us - h->begin_us > min_us / 2;
+		return 1;
 	}
-	bool train = now_us - h->last_us <= HYSTART_GAP_US;
-	if (train)
-		h->last_us = now_us;
-	uint32_t rise_us =
-	    RTE_MAX(RTE_MIN(min_us >> HYSTART_RISE_SHIFT, HYSTART_RISE_MAX_US), HYSTART_RISE_MIN_US);
-	if ((train && now_us - h->begin_us > min_us / 2) ||
-	    (h->samples == HYSTART_SAMPLES && h->least_us > min_us + rise_us))
+	uint32_t rise_us = RTE_MIN(min_us >> HYSTART_RISE_SHIFT, HYSTART_RISE_MAX_US);
+	bool late = h->least_us > min_us + RTE_MAX(rise_us, HYSTART_RISE_MIN_US);
+	if (h->css_rounds > CSS_ROUNDS || (late && h->samples == HYSTART_SAMPLES))
 		c->ssthresh = c->cwnd;
+	return CSS_DIVISOR;
 }
 
 void
@@ -118,8 +131,7 @@ tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint32_t flight)
 {
 	if (c->cwnd < c->ssthresh) {
 		if (tcp_cc_full(c, flight))
-			c->cwnd += RTE_MIN(acked, ABC_L * c->mss);
-		hystart(c);
+			c->cwnd += RTE_MIN(acked, ABC_L * c->mss) / hystart(c);
 	} else if (c->more & TCP_M_CWND_LIMITED) {
 		acked = RTE_MIN(acked, c->cwnd);
 		uint32_t more = c->tcp->config.congestion == TCP_CUBIC

@@ -10,7 +10,7 @@
 #include "dataplane/net/tcp_conn.h"
 
 #define TCP_OPT_BYTES_MAX   40u
-#define TCP_OPT_TS_BYTES    12u /* with two NOPs in front */
+#define TCP_OPT_TS_BYTES    12u         /* with two NOPs in front */
 #define TCP_OPT_TS_PREFIX   0x0101080au /* NOP NOP TS 10: what practically every segment carries */
 #define TCP_SACK_BLOCKS_MAX 4u
 

@@ -4,6 +4,7 @@
 #include "dataplane/net/tcp_rack.h"
 
 #include "dataplane/net/tcp_out.h"
+#include "dataplane/net/tcp_recover.h"
 #include "dataplane/net/tcp_stack.h"
 
 #define DUP_THRESH    3u
@@ -13,6 +14,7 @@
 #define PROBE_SLACK_US \
 	1000u /* a peer is busy, our timer coarse: two round trips alone are too tight in a rack */
 #define TS_GRAIN_MS 1u
+#define OVERDUE_MAX 3u /* probes of a recovery, each after twice the time of the one before */
 
 /* ---- RACK ------------------------------------------------------------------------------------- */
 
@@ -181,41 +183,44 @@ tcp_rack_recovered(struct tcp_conn *c)
 
 /* ---- the tail --------------------------------------------------------------------------------- */
 
-static uint32_t
-probe_timeout_us(const struct tcp_conn *c)
-{
-	return (c->srtt_us8 >> 2) + PROBE_SLACK_US;
-}
-
 /* Only what is two segments or more: a single one may wait for the peer's delayed ACK (RFC 8985 7.2). */
 static bool
-probe_allowed(const struct tcp_conn *c)
+tail_allowed(const struct tcp_conn *c)
 {
 	return c->flags & TCP_F_SACK && !(c->flags & (TCP_F_RECOVERY | TCP_F_LOSS)) &&
-	       !(c->more & TCP_M_TAIL) && c->srtt_us8 && !c->backoff && c->snd_wnd &&
-	       tcp_flight(c) > c->mss && !(c->board && c->board->sacked_bytes);
+	       !(c->more & TCP_M_TAIL) && !(c->board && c->board->sacked_bytes);
 }
 
 /*
- * In a recovery the first that is missing stands for the probe. RFC 8985 leaves that to the timeout; but where a round
- * trip is short and the window small, a lost ACK or a retransmission lost again would cost a thousand round trips. QUIC
- * probes there, too (RFC 9002 6.2).
+ * In a recovery, and when the tail probe is not answered, the first that is missing stands for it. RFC 8985 leaves that to
+ * the timeout; but where a round trip is short and the window small, a lost ACK or a retransmission lost again would cost
+ * a thousand round trips. QUIC probes there, too (RFC 9002 6.2).
  */
 static bool
 overdue_allowed(const struct tcp_conn *c)
 {
-	return c->flags & (TCP_F_RECOVERY | TCP_F_LOSS) && tcp_by_runs(c) && !c->board->overdue &&
-	       c->srtt_us8 && !c->backoff && c->snd_wnd;
+	return (c->flags & (TCP_F_RECOVERY | TCP_F_LOSS) || c->more & TCP_M_TAIL) && tcp_by_runs(c) &&
+	       c->board->overdue < OVERDUE_MAX;
+}
+
+/* Until a probe of either kind; 0: none may be sent. */
+static uint32_t
+probe_timeout_us(const struct tcp_conn *c)
+{
+	bool overdue = overdue_allowed(c);
+	if (!c->srtt_us8 || c->backoff || !c->snd_wnd || tcp_flight(c) <= c->mss ||
+	    !(overdue || tail_allowed(c)))
+		return 0;
+	return ((c->srtt_us8 >> 2) + PROBE_SLACK_US) << (overdue ? c->board->overdue : 0);
 }
 
 void
 tcp_rtx_arm(struct tcp_conn *c)
 {
-	uint32_t us = tcp_rto_us(c);
+	uint32_t us = tcp_rto_us(c), probe_us = 0;
 	c->more &= (uint8_t) ~(TCP_M_PTO | TCP_M_REO);
-	if (unlikely(tcp_flight(c) > c->mss) && (probe_allowed(c) || overdue_allowed(c)) &&
-	    probe_timeout_us(c) < us) {
-		us = probe_timeout_us(c);
+	if (unlikely(tcp_flight(c) > c->mss) && (probe_us = probe_timeout_us(c)) && probe_us < us) {
+		us = probe_us;
 		c->more |= TCP_M_PTO;
 	}
 	c->rtx_deadline = tcp_deadline(c->tcp, us);
@@ -224,50 +229,49 @@ tcp_rtx_arm(struct tcp_conn *c)
 void
 tcp_tail_arm(struct tcp_conn *c)
 {
-	if (c->more & (TCP_M_PTO | TCP_M_REO) || !(probe_allowed(c) || overdue_allowed(c)))
+	uint32_t probe_us = c->more & (TCP_M_PTO | TCP_M_REO) ? 0 : probe_timeout_us(c);
+	if (!probe_us || !tcp_seq_lt(tcp_deadline(c->tcp, probe_us), c->rtx_deadline))
 		return;
-	uint32_t at = tcp_deadline(c->tcp, probe_timeout_us(c));
-	if (!tcp_seq_lt(at, c->rtx_deadline))
-		return;
-	c->rtx_deadline = at;
+	c->rtx_deadline = tcp_deadline(c->tcp, probe_us);
 	c->more |= TCP_M_PTO;
 }
 
-/* Lazily: two round trips after that, and not yet? */
 static bool
-not_yet(struct tcp_conn *c, uint32_t since_tick)
+send_tail(struct tcp_conn *c)
 {
-	uint32_t at = since_tick + tcp_ticks(probe_timeout_us(c));
-	if (!tcp_seq_lt(c->tcp->tick, at))
+	bool fresh = false;
+	if (!tcp_out_tail(c, &fresh))
 		return false;
-	c->rtx_deadline = at ? at : 1;
+	c->more = (uint8_t)((c->more & ~TCP_M_TAIL_AGAIN) | TCP_M_TAIL | (fresh ? 0 : TCP_M_TAIL_AGAIN));
+	c->tail_end = c->snd_nxt;
+	c->tcp->counters->tcp_tail_probes++;
 	return true;
 }
 
 bool
 tcp_tail_due(struct tcp_conn *c)
 {
-	bool sent = false;
-	if (overdue_allowed(c)) {
-		if (not_yet(c, tcp_seq_max(c->tx_tick, c->board->heard_tick)))
+	uint32_t probe_us = probe_timeout_us(c);
+	bool overdue = overdue_allowed(c), sent = false;
+	if (probe_us) {
+		/* Lazily: what was sent or heard of meanwhile has its own two round trips. */
+		uint32_t since = overdue ? tcp_seq_max(c->tx_tick, c->board->heard_tick) : c->tx_tick;
+		uint32_t at = since + tcp_ticks(probe_us);
+		if (tcp_seq_lt(c->tcp->tick, at)) {
+			c->rtx_deadline = at ? at : 1;
 			return false;
-		c->board->overdue = true;
-		tcp_board_lose_first(c);
-		tcp_touch(c);
-	} else if (probe_allowed(c)) {
-		if (not_yet(c, c->tx_tick))
-			return false;
-		bool fresh = false;
-		sent = tcp_out_tail(c, &fresh);
-		if (sent) {
-			c->more = (uint8_t)((c->more & ~TCP_M_TAIL_AGAIN) | TCP_M_TAIL |
-			                    (fresh ? 0 : TCP_M_TAIL_AGAIN));
-			c->tail_end = c->snd_nxt;
-			c->tcp->counters->tcp_tail_probes++;
 		}
+		if (overdue)
+			tcp_recover_overdue(c);
+		else
+			sent = send_tail(c);
 	}
-	c->more &= (uint8_t) ~(TCP_M_PTO | TCP_M_REO);
-	c->rtx_deadline = tcp_deadline(c->tcp, tcp_rto_us(c));
+	if (overdue || sent) {
+		tcp_rtx_arm(c); /* the next probe, or the timeout */
+	} else {
+		c->more &= (uint8_t) ~(TCP_M_PTO | TCP_M_REO);
+		c->rtx_deadline = tcp_deadline(c->tcp, tcp_rto_us(c));
+	}
 	return sent;
 }
 

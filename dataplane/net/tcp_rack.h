@@ -4,6 +4,7 @@
  *   sent before what was delivered last, and more than a round trip and a reordering window ago: lost
  *   not that long ago: looked at again by the reordering timer (TCP_M_REO)
  *   nothing comes back for two round trips: the tail probe (TCP_M_PTO), whose SACK tells what is missing
+ *   nothing then, or in a recovery: the first that is missing again, three times, after two, four, eight round trips
  *
  * The reordering window is nothing until reordering is seen (then three SACKed segments are enough, RFC 6675), a quarter
  * of the least round trip afterwards, and grows by that with every round trip in which DSACK shows that something was

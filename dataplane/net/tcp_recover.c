@@ -244,7 +244,7 @@ tcp_recover_news(struct tcp_conn *c, const struct tcp_seg *seg, struct tcp_news 
 	if (tcp_by_runs(c)) {
 		if (n->acked || n->sacked) {
 			c->board->heard_tick = c->tcp->tick;
-			c->board->overdue = false;
+			c->board->overdue = 0;
 		}
 		tcp_rack_settle(c);
 		if (c->board->sacked_bytes || c->flags & RECOVERING)
@@ -267,6 +267,16 @@ tcp_recover_late(struct tcp_conn *c)
 	if (!tcp_by_runs(c))
 		return;
 	tcp_rack_detect(c);
+	if (!(c->flags & RECOVERING))
+		lost_in_open(c);
+	tcp_touch(c);
+}
+
+void
+tcp_recover_overdue(struct tcp_conn *c)
+{
+	c->board->overdue++;
+	tcp_board_lose_first(c);
 	if (!(c->flags & RECOVERING))
 		lost_in_open(c);
 	tcp_touch(c);

@@ -32,6 +32,8 @@ void tcp_recover_news(struct tcp_conn *c, const struct tcp_seg *seg, struct tcp_
 void tcp_recover_sent(struct tcp_conn *c, const struct tcp_range *r);
 /* The reordering window is over: what was late is lost now. */
 void tcp_recover_late(struct tcp_conn *c);
+/* Nothing is heard of what is in flight: its first segment is lost. */
+void tcp_recover_overdue(struct tcp_conn *c);
 /* The retransmission timer expired. */
 void tcp_recover_timeout(struct tcp_conn *c);
 /* Everything is sent again in smaller segments: no congestion signal. */

@@ -36,6 +36,7 @@ tcp_board_begin(struct tcp_conn *c)
 	b->block_class = TCP_BLOCK_256;
 	b->room = TCP_BOARD_RUNS_MIN;
 	b->start = b->fack = b->dsack_round = b->hystart.end = c->snd_una;
+	b->heard_tick = c->tcp->tick;
 	if (c->flags & TCP_F_SACK && tcp_flight(c))
 		b->runs[b->len++] = (struct tcp_run){.end = c->snd_nxt, .sent_us = c->rtt_start_us};
 	return b;

@@ -36,8 +36,9 @@ struct tcp_run {
 struct tcp_hystart {
 	uint32_t end;               /* this round ends when it is acknowledged */
 	uint32_t begin_us, last_us; /* of the train of ACKs */
-	uint32_t least_us;          /* round trip among the first of the round */
-	uint32_t samples;
+	uint32_t least_us;          /* round trip in this round */
+	uint16_t samples;           /* of it */
+	uint16_t css_rounds;        /* of conservative slow start; 0: not yet */
 };
 
 struct tcp_board {
@@ -60,7 +61,7 @@ struct tcp_board {
 	uint16_t first, len, room;
 	uint8_t block_class; /* enum tcp_block_class */
 	bool undo_has_ts, has_rack;
-	bool overdue; /* nothing heard for two round trips: the first was deemed lost for that already */
+	uint8_t overdue; /* how often the first was deemed lost because nothing was heard */
 	struct tcp_run runs[];
 };
 

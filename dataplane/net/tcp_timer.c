@@ -8,7 +8,7 @@
 
 #include "dataplane/net/tcp_stack.h"
 
-#define LIST_BIT  0x80000000u /* in prev: the rest is a list number */
+#define LIST_BIT  0x80000000u    /* in prev: the rest is a list number */
 #define NOT_ARMED TCP_INDEX_NONE /* prev of a node that is in no list */
 #define SLOT_BITS 6u
 

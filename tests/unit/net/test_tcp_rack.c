@@ -177,9 +177,18 @@ probe_lost_too_ends_in_a_timeout(void **state)
 	drop_out();
 	pass_us(PROBE_US + 2 * GRAIN_US);
 	expect(ACK, 2001, 1000, 1);
-	pass_us(RTO_US - 4000);
-	expect_nothing(); /* one probe only */
-	pass_us(6000);
+	/* Then the first, each time after twice as long, for as long as that is less than the timeout. */
+	for (unsigned i = 0; i < 3; i++) {
+		pass_us((PROBE_US << i) - 8 * GRAIN_US);
+		expect_nothing();
+		pass_us(10 * GRAIN_US);
+		check_payload(expect(ACK, 1, 1000, 1));
+	}
+	pass_us(RTO_US - 8000);
+	expect_nothing();
+	assert_int_equal(rig.counters.tcp_timeouts, 0);
+	assert_int_equal(rig.counters.tcp_fast_recoveries, 1);
+	pass_us(10000);
 	check_payload(expect(ACK, 1, 1000, 1));
 	assert_int_equal(rig.counters.tcp_timeouts, 1);
 }
@@ -218,7 +227,7 @@ second_segment_sent_after_the_ack_brings_the_probe(void **state)
 
 /* All but the hole is there, so its retransmission is lost, or the ACK of it: the timeout is not waited for. */
 static void
-silence_in_a_recovery_sends_the_hole_once_more(void **state)
+silence_in_a_recovery_sends_the_hole_again(void **state)
 {
 	establish_rtt(TCP_MINI_OPT_SACK);
 	send_bytes(6000);
@@ -230,8 +239,11 @@ silence_in_a_recovery_sends_the_hole_once_more(void **state)
 	expect_nothing();
 	pass_us(3 * GRAIN_US);
 	check_payload(expect(ACK, 1, 1000, 1));
-	pass_us(RTO_US - PROBE_US);
-	expect_nothing(); /* once: then it is the timeout's turn */
+	pass_us(2 * PROBE_US - 3 * GRAIN_US);
+	expect_nothing();
+	pass_us(3 * GRAIN_US);
+	check_payload(expect(ACK, 1, 1000, 1));
+	expect_nothing();
 	in(ACK, 1, 0, 6001, 60000);
 	expect_nothing();
 	assert_int_equal(rig.counters.tcp_timeouts, 0);
@@ -261,15 +273,17 @@ silence_after_a_timeout_is_probed_once_something_was_heard(void **state)
 	establish_rtt(TCP_MINI_OPT_SACK);
 	send_bytes(8000);
 	drop_out();
-	pass_us(PROBE_US + RTO_US + 2 * GRAIN_US);
-	assert_int_equal(drop_out(), 2);
+	pass_us(8 * PROBE_US + RTO_US + 5 * GRAIN_US);
+	drop_out();
 	assert_int_equal(rig.counters.tcp_timeouts, 1);
+	uint64_t before = rig.counters.tcp_retransmits;
 	in(ACK, 1, 0, 1001, 60000);
 	expect(ACK, 1001, 1000, 1);
 	expect(ACK, 2001, 1000, 1);
 	expect_nothing();
+	assert_int_equal(rig.counters.tcp_retransmits, before + 2);
 	pass_us(2 * PROBE_US);
-	assert_int_equal(rig.counters.tcp_retransmits, 5);
+	assert_int_equal(rig.counters.tcp_retransmits, before + 3);
 	check_payload(expect(ACK, 1001, 1000, 1));
 	assert_int_equal(rig.counters.tcp_timeouts, 1);
 	drop_out();
@@ -404,8 +418,8 @@ spurious_timeout_is_undone_by_timestamps(void **state)
 	uint32_t cwnd = rig.conn->cwnd, ssthresh = rig.conn->ssthresh;
 	pass_us(PROBE_US + 2 * GRAIN_US);
 	assert_int_equal(drop_out(), 1); /* the tail probe */
-	pass_us(RTO_US + 2 * GRAIN_US);
-	assert_int_equal(drop_out(), 1);
+	pass_us(7 * PROBE_US + RTO_US + 5 * GRAIN_US);
+	assert_int_equal(drop_out(), 4);
 	assert_int_equal(rig.counters.tcp_timeouts, 1);
 	assert_true(rig.conn->cwnd < cwnd);
 	ack_echo(4953 - 1000, tsval); /* for what left first: delayed, not lost */
@@ -615,7 +629,7 @@ main(void)
 	    TCP_TEST(probe_lost_too_ends_in_a_timeout),
 	    TCP_TEST(data_sent_later_puts_the_probe_off),
 	    TCP_TEST(second_segment_sent_after_the_ack_brings_the_probe),
-	    TCP_TEST(silence_in_a_recovery_sends_the_hole_once_more),
+	    TCP_TEST(silence_in_a_recovery_sends_the_hole_again),
 	    TCP_TEST(silence_counts_from_what_was_heard_last),
 	    TCP_TEST(silence_after_a_timeout_is_probed_once_something_was_heard),
 	    TCP_TEST(reordering_once_seen_is_waited_for),
