@@ -22,7 +22,9 @@ static inline void
 put_small_hit(struct serve_call *call, const struct store_key *key, const struct store_view *view,
     bool with_cas, const char *tail, uint32_t tail_len)
 {
-	uint8_t *begin = serve_out_reserve(call, SERVE_VALUE_HEAD_MAX + view->value_bytes + tail_len);
+	/* The last reply takes what it may need and no more, so that it sits in little memory until it is acknowledged. */
+	uint32_t head = call->at == call->end ? PROTO_VALUE_HEAD_MAX + key->len : SERVE_VALUE_HEAD_MAX;
+	uint8_t *begin = serve_out_reserve(call, head + view->value_bytes + tail_len);
 	uint8_t *to = begin;
 
 	if (begin == NULL)

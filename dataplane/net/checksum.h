@@ -9,6 +9,8 @@
 
 #include <immintrin.h>
 #include <stdint.h>
+#include <rte_branch_prediction.h>
+
 #include "dataplane/net/net.h"
 
 /* Halves are added with the carry going round, twice. */
@@ -87,6 +89,25 @@ csum_lanes(const uint8_t *bytes)
 	return _mm256_cvtepu32_epi64(_mm_loadu_si128((const __m128i *)(const void *)bytes));
 }
 
+/* The last len < 16 bytes before `end`, of 16 or more that may be read, at the begin of a register of zeros. */
+static inline __m128i
+csum_last(const uint8_t *end, size_t len)
+{
+	static const uint8_t places[32] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0x80, 0x80,
+	    0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80};
+	const __m128i from = _mm_loadu_si128((const __m128i *)(const void *)(places + 16 - len));
+
+	return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(end - 16)), from);
+}
+
+static inline uint64_t
+csum_lanes_sum(__m256i sums)
+{
+	const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+
+	return (uint64_t)_mm_cvtsi128_si64(half) + (uint64_t)_mm_extract_epi64(half, 1);
+}
+
 /*
  * bytes at any alignment and of any length up to 2^32; an odd last byte is padded with zero. Lanes of 64 bits take
  * words of 32, so no carry is lost: two instructions for 16 bytes.
@@ -95,24 +116,21 @@ static inline uint64_t
 csum_bytes(const void *bytes, size_t len)
 {
 	const uint8_t *p = bytes;
-	uint64_t sum = 0;
 
-	if (len >= 16) {
-		__m256i a = csum_lanes(p), b = _mm256_setzero_si256();
-		for (p += 16, len -= 16; len >= 32; p += 32, len -= 32) {
-			a = _mm256_add_epi64(a, csum_lanes(p));
-			b = _mm256_add_epi64(b, csum_lanes(p + 16));
-		}
-		if (len >= 16) {
-			b = _mm256_add_epi64(b, csum_lanes(p));
-			p += 16;
-			len -= 16;
-		}
-		a = _mm256_add_epi64(a, b);
-		const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-		sum = (uint64_t)_mm_cvtsi128_si64(half) + (uint64_t)_mm_extract_epi64(half, 1);
+	if (unlikely(len < 16))
+		return csum_tail(p, len);
+	__m256i a = csum_lanes(p), b = _mm256_setzero_si256();
+	for (p += 16, len -= 16; len >= 32; p += 32, len -= 32) {
+		a = _mm256_add_epi64(a, csum_lanes(p));
+		b = _mm256_add_epi64(b, csum_lanes(p + 16));
 	}
-	return sum + csum_tail(p, len);
+	if (len >= 16) {
+		b = _mm256_add_epi64(b, csum_lanes(p));
+		p += 16;
+		len -= 16;
+	}
+	a = _mm256_add_epi64(a, _mm256_cvtepu32_epi64(csum_last(p + len, len)));
+	return csum_lanes_sum(_mm256_add_epi64(a, b));
 }
 
 /* Of a long copied stretch the memory this far ahead is asked for: large values come from beyond the caches. */
@@ -125,6 +143,10 @@ csum_copy(uint8_t *to, const uint8_t *from, size_t len)
 	const __m256i low = _mm256_set1_epi64x(0xffffffff);
 	__m256i sums = _mm256_setzero_si256(), more = sums;
 
+	if (unlikely(len < 16)) {
+		memcpy(to, from, len);
+		return csum_tail(from, len);
+	}
 	for (; len >= 64; to += 64, from += 64, len -= 64) {
 		_mm_prefetch((const char *)from + CSUM_COPY_AHEAD, _MM_HINT_T0);
 		const __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)from);
@@ -141,11 +163,10 @@ csum_copy(uint8_t *to, const uint8_t *from, size_t len)
 		_mm_storeu_si128((__m128i *)(void *)to, part);
 		sums = _mm256_add_epi64(sums, _mm256_cvtepu32_epi64(part));
 	}
-	memcpy(to, from, len & 15);
-	sums = _mm256_add_epi64(sums, more);
-	const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-	return (uint64_t)_mm_cvtsi128_si64(half) + (uint64_t)_mm_extract_epi64(half, 1) +
-	       csum_tail(from, len);
+	/* The rest once more with what is before it, which is in place already. */
+	memcpy(to + len - 16, from + len - 16, 16);
+	sums = _mm256_add_epi64(sums, _mm256_cvtepu32_epi64(csum_last(from + len, len)));
+	return csum_lanes_sum(_mm256_add_epi64(sums, more));
 }
 
 /* len bytes from off of a chain, which must hold that many. */

@@ -260,8 +260,14 @@ net_input(struct net_stack *stack, uint8_t iface, struct rte_mbuf **pkts, unsign
 	const struct iface *ifc = &stack->ifaces[iface];
 	uint64_t bytes = 0;
 
-	for (unsigned i = 0; i < n; i++)
+	/* Headers and a small request or reply: what another core wrote comes late. */
+	for (unsigned i = 0; i < n; i++) {
 		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], const void *));
+		rte_prefetch0(rte_pktmbuf_mtod_offset(pkts[i], const void *, RTE_CACHE_LINE_SIZE));
+		if (pkts[i]->data_len > 2 * RTE_CACHE_LINE_SIZE)
+			rte_prefetch0(
+			    rte_pktmbuf_mtod_offset(pkts[i], const void *, 2 * RTE_CACHE_LINE_SIZE));
+	}
 	stack->counters.rx_packets += n;
 	for (unsigned i = 0; i < n; i++) {
 		bytes += pkts[i]->pkt_len;

@@ -334,14 +334,21 @@ stage_parse(struct tcp_stack *tcp, struct tcp_rx *rx, struct tcp_seg *segs, unsi
 	return kept;
 }
 
+static inline void
+find(struct tcp_stack *tcp, struct tcp_seg *seg)
+{
+	seg->ref = tcp_table_find(tcp, seg->hash, seg->flow);
+	seg->conn = seg->ref & TCP_REF_MINI ? NULL : tcp_conn_at(tcp, seg->ref);
+}
+
 static void
 stage_find(struct tcp_stack *tcp, struct tcp_seg *segs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		segs[i].ref = tcp_table_find(tcp, segs[i].hash, segs[i].flow);
-		if (segs[i].ref & TCP_REF_MINI)
+		find(tcp, &segs[i]);
+		const struct tcp_conn *c = segs[i].conn;
+		if (unlikely(!c))
 			continue;
-		const struct tcp_conn *c = tcp_conn_at(tcp, segs[i].ref);
 		rte_prefetch0(&c->tcp);
 		rte_prefetch0(&c->snd_wl1);
 		rte_prefetch0(&c->rxq);
@@ -355,9 +362,9 @@ stage_peek(struct tcp_stack *tcp, const struct tcp_seg *segs, unsigned n)
 	const struct tcp_app *app = &tcp->app;
 	for (unsigned i = 0; app->peek && i < n; i++) {
 		const struct tcp_seg *seg = &segs[i];
-		if (seg->ref & TCP_REF_MINI || !seg->len || seg->m->nb_segs != 1)
+		const struct tcp_conn *c = seg->conn;
+		if (unlikely(!c || !seg->len || seg->m->nb_segs != 1))
 			continue;
-		const struct tcp_conn *c = tcp_conn_at(tcp, seg->ref);
 		if (seg->seq == c->rcv_nxt && c->state == TCP_ESTABLISHED && !(c->flags & TCP_F_PAUSED) &&
 		    !c->rxq)
 			app->peek(
@@ -384,18 +391,17 @@ no_connection(struct tcp_stack *tcp, struct tcp_seg *seg)
 static void
 dispatch(struct tcp_stack *tcp, struct tcp_seg *seg)
 {
-	if (unlikely(seg->ref == TCP_INDEX_NONE)) {
+	if (likely(seg->conn != NULL)) {
+		if (unlikely(tcp->general_only || !tcp_fast_in(seg->conn, seg)))
+			tcp_in_segment(seg->conn, seg);
+	} else if (seg->ref == TCP_INDEX_NONE) {
 		no_connection(tcp, seg);
-	} else if (unlikely(seg->ref & TCP_REF_MINI)) {
+	} else {
 		struct tcp_mini *e = tcp_mini_at(tcp, seg->ref);
 		if (e->kind == TCP_MINI_SYN)
 			tcp_syn_entry_input(tcp, e, seg->ref, seg);
 		else
 			tcp_tw_input(tcp, e, seg->ref, seg);
-	} else {
-		struct tcp_conn *c = tcp_conn_at(tcp, seg->ref);
-		if (unlikely(tcp->general_only || !tcp_fast_in(c, seg)))
-			tcp_in_segment(c, seg);
 	}
 }
 
@@ -412,7 +418,7 @@ tcp_input(struct tcp_stack *tcp, struct tcp_rx *rx, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		/* A segment before this one may have opened or closed its connection. */
 		if (unlikely(tcp->table.generation != generation))
-			segs[i].ref = tcp_table_find(tcp, segs[i].hash, segs[i].flow);
+			find(tcp, &segs[i]);
 		dispatch(tcp, &segs[i]);
 		tcp_spare_put(tcp, segs[i].m);
 	}

@@ -5,13 +5,12 @@
 #include "dataplane/net/tcp_mem.h"
 
 #include <string.h>
-#include <rte_branch_prediction.h>
 
 #include "dataplane/net/tcp.h"
 
 #define SLAB_CHUNK_BYTES 16384u
 
-static const uint32_t class_bytes[TCP_BLOCK_CLASSES] = {64, 256, TCP_BLOCK_2K_BYTES};
+const uint32_t tcp_class_bytes[TCP_BLOCK_CLASSES] = {64, 256, TCP_BLOCK_2K_BYTES};
 
 void
 tcp_mem_init(struct tcp_mem *mem, const struct tcp_env *env, uint64_t max_bytes)
@@ -28,82 +27,44 @@ tcp_mem_fini(struct tcp_mem *mem)
 		while (mem->cache[i]) {
 			struct tcp_block *b = mem->cache[i];
 			mem->cache[i] = b->next;
-			mem->env->free(mem->env->ctx, b, class_bytes[i]);
+			mem->env->free(mem->env->ctx, b, tcp_class_bytes[i]);
 		}
 	}
 }
 
-static struct tcp_block *
-raw_get(struct tcp_mem *mem, enum tcp_block_class cls)
+struct tcp_block *
+tcp_mem_raw_new(struct tcp_mem *mem, enum tcp_block_class cls)
 {
-	struct tcp_block *b = mem->cache[cls];
-	if (unlikely(mem->used_bytes + class_bytes[cls] > mem->max_bytes))
+	uint32_t bytes = tcp_class_bytes[cls];
+	if (mem->used_bytes + bytes > mem->max_bytes)
 		return NULL;
-	if (likely(b)) {
-		mem->cache[cls] = b->next;
-		mem->cached[cls]--;
-	} else {
-		b = mem->env->alloc(mem->env->ctx, class_bytes[cls]);
-		if (!b)
-			return NULL;
-	}
-	mem->used_bytes += class_bytes[cls];
+	struct tcp_block *b = mem->env->alloc(mem->env->ctx, bytes);
+	if (!b)
+		return NULL;
+	mem->used_bytes += bytes;
 	mem->blocks++;
 	return b;
 }
 
-static void
-raw_put(struct tcp_mem *mem, enum tcp_block_class cls, struct tcp_block *b)
-{
-	mem->used_bytes -= class_bytes[cls];
-	mem->blocks--;
-	if (mem->cached[cls] >= TCP_BLOCK_CACHE_MAX) {
-		mem->env->free(mem->env->ctx, b, class_bytes[cls]);
-		return;
-	}
-	b->next = mem->cache[cls];
-	mem->cache[cls] = b;
-	mem->cached[cls]++;
-}
-
-struct tcp_block *
-tcp_block_get(struct tcp_mem *mem, uint32_t want)
-{
-	enum tcp_block_class cls = want <= 64 - sizeof(struct tcp_block) ? TCP_BLOCK_64
-	                           : want <= TCP_BLOCK_256_ROOM          ? TCP_BLOCK_256
-	                                                                 : TCP_BLOCK_2K;
-	struct tcp_block *b = raw_get(mem, cls);
-	if (!b)
-		return NULL;
-	b->next = NULL;
-	b->bytes = b->data;
-	b->cookie = 0;
-	b->seq = 0;
-	b->len = 0;
-	b->size_class = (uint8_t)cls;
-	b->room = (uint16_t)(class_bytes[cls] - sizeof(struct tcp_block));
-	return b;
-}
-
 void
-tcp_block_put(struct tcp_mem *mem, struct tcp_block *b)
+tcp_mem_raw_free(struct tcp_mem *mem, enum tcp_block_class cls, struct tcp_block *b)
 {
-	raw_put(mem, b->size_class, b);
+	mem->env->free(mem->env->ctx, b, tcp_class_bytes[cls]);
 }
 
 void *
 tcp_mem_get(struct tcp_mem *mem, enum tcp_block_class cls)
 {
-	void *p = raw_get(mem, cls);
+	void *p = tcp_mem_raw_get(mem, cls);
 	if (p)
-		memset(p, 0, class_bytes[cls]);
+		memset(p, 0, tcp_class_bytes[cls]);
 	return p;
 }
 
 void
 tcp_mem_put(struct tcp_mem *mem, enum tcp_block_class cls, void *p)
 {
-	raw_put(mem, cls, p);
+	tcp_mem_raw_put(mem, cls, p);
 }
 
 bool

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <rte_branch_prediction.h>
 
 struct tcp_env;
 struct tcp_conn;
@@ -57,10 +58,65 @@ struct tcp_mem {
 void tcp_mem_init(struct tcp_mem *mem, const struct tcp_env *env, uint64_t max_bytes);
 void tcp_mem_fini(struct tcp_mem *mem);
 
+extern const uint32_t tcp_class_bytes[TCP_BLOCK_CLASSES];
+
+/* Memory of a class: from its list, else from the environment. What it holds is not defined. */
+struct tcp_block *tcp_mem_raw_new(struct tcp_mem *mem, enum tcp_block_class cls);
+void tcp_mem_raw_free(struct tcp_mem *mem, enum tcp_block_class cls, struct tcp_block *b);
+
+static inline struct tcp_block *
+tcp_mem_raw_get(struct tcp_mem *mem, enum tcp_block_class cls)
+{
+	struct tcp_block *b = mem->cache[cls];
+	if (unlikely(!b || mem->used_bytes + tcp_class_bytes[cls] > mem->max_bytes))
+		return tcp_mem_raw_new(mem, cls);
+	mem->cache[cls] = b->next;
+	mem->cached[cls]--;
+	mem->used_bytes += tcp_class_bytes[cls];
+	mem->blocks++;
+	return b;
+}
+
+static inline void
+tcp_mem_raw_put(struct tcp_mem *mem, enum tcp_block_class cls, struct tcp_block *b)
+{
+	mem->used_bytes -= tcp_class_bytes[cls];
+	mem->blocks--;
+	if (unlikely(mem->cached[cls] >= TCP_BLOCK_CACHE_MAX)) {
+		tcp_mem_raw_free(mem, cls, b);
+		return;
+	}
+	b->next = mem->cache[cls];
+	mem->cache[cls] = b;
+	mem->cached[cls]++;
+}
+
 /* A block for `want` data bytes (any want: the largest class is given at most); NULL at the limit or without
  * memory. seq, len and next are zero, bytes points to data. */
-struct tcp_block *tcp_block_get(struct tcp_mem *mem, uint32_t want);
-void tcp_block_put(struct tcp_mem *mem, struct tcp_block *b);
+static inline struct tcp_block *
+tcp_block_get(struct tcp_mem *mem, uint32_t want)
+{
+	enum tcp_block_class cls = want <= 64 - sizeof(struct tcp_block) ? TCP_BLOCK_64
+	                           : want <= TCP_BLOCK_256_ROOM          ? TCP_BLOCK_256
+	                                                                 : TCP_BLOCK_2K;
+	struct tcp_block *b = tcp_mem_raw_get(mem, cls);
+	if (unlikely(!b))
+		return NULL;
+	b->next = NULL;
+	b->bytes = b->data;
+	b->cookie = 0;
+	b->seq = 0;
+	b->len = 0;
+	b->size_class = (uint8_t)cls;
+	b->room = (uint16_t)(tcp_class_bytes[cls] - sizeof(struct tcp_block));
+	return b;
+}
+
+static inline void
+tcp_block_put(struct tcp_mem *mem, struct tcp_block *b)
+{
+	tcp_mem_raw_put(mem, b->size_class, b);
+}
 
 /* Zeroed memory of a block class for the structures that exist on demand. */
 void *tcp_mem_get(struct tcp_mem *mem, enum tcp_block_class cls);
@@ -69,7 +125,7 @@ void tcp_mem_put(struct tcp_mem *mem, enum tcp_block_class cls, void *p);
 static inline bool
 tcp_mem_above(const struct tcp_mem *mem, unsigned percent)
 {
-	return mem->used_bytes > mem->max_bytes / 100 * percent;
+	return mem->used_bytes * 100 > mem->max_bytes * percent;
 }
 
 bool tcp_slab_init(struct tcp_slab *slab, struct tcp_mem *mem, uint32_t item_bytes, uint32_t max);

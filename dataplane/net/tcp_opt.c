@@ -4,17 +4,7 @@
  */
 #include "dataplane/net/tcp_opt.h"
 
-#include <rte_branch_prediction.h>
-
 enum { OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WSCALE = 3, OPT_SACK_OK = 4, OPT_SACK = 5, OPT_TS = 8 };
-
-static inline uint32_t
-get32(const uint8_t *p)
-{
-	uint32_t v;
-	memcpy(&v, p, sizeof(v));
-	return rte_be_to_cpu_32(v);
-}
 
 static inline uint8_t *
 put32(uint8_t *p, uint32_t v)
@@ -49,8 +39,8 @@ parse_one(struct tcp_seg *seg, const uint8_t *p, unsigned len)
 	case OPT_TS:
 		if (len == 10) {
 			seg->has_ts = true;
-			seg->tsval = get32(p + 2);
-			seg->tsecr = get32(p + 6);
+			seg->tsval = tcp_opt_get32(p + 2);
+			seg->tsecr = tcp_opt_get32(p + 6);
 		}
 		break;
 	case OPT_SACK:
@@ -58,22 +48,16 @@ parse_one(struct tcp_seg *seg, const uint8_t *p, unsigned len)
 			break;
 		seg->sacks_len = 0;
 		for (unsigned i = 2; i < len && seg->sacks_len < TCP_SACK_BLOCKS_MAX; i += 8) {
-			seg->sacks[seg->sacks_len].start = get32(p + i);
-			seg->sacks[seg->sacks_len++].end = get32(p + i + 4);
+			seg->sacks[seg->sacks_len].start = tcp_opt_get32(p + i);
+			seg->sacks[seg->sacks_len++].end = tcp_opt_get32(p + i + 4);
 		}
 		break;
 	}
 }
 
-static void
-parse_options(struct tcp_seg *seg, const uint8_t *p, unsigned len)
+void
+tcp_opt_parse(struct tcp_seg *seg, const uint8_t *p, unsigned len)
 {
-	if (likely(len == TCP_OPT_TS_BYTES && get32(p) == TCP_OPT_TS_PREFIX)) {
-		seg->has_ts = true;
-		seg->tsval = get32(p + 4);
-		seg->tsecr = get32(p + 8);
-		return;
-	}
 	for (unsigned i = 0; i < len && p[i] != OPT_END;) {
 		if (p[i] == OPT_NOP) {
 			i++;
@@ -84,27 +68,6 @@ parse_options(struct tcp_seg *seg, const uint8_t *p, unsigned len)
 		parse_one(seg, p + i, p[i + 1]);
 		i += p[i + 1];
 	}
-}
-
-bool
-tcp_seg_parse(struct tcp_seg *seg)
-{
-	const struct rte_mbuf *m = seg->m;
-	if (unlikely(m->data_len < sizeof(struct rte_tcp_hdr)))
-		return false;
-	const struct rte_tcp_hdr *th = rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
-	seg->hlen = (uint8_t)(th->data_off >> 4 << 2);
-	if (unlikely(seg->hlen < sizeof(*th) || seg->hlen > m->data_len))
-		return false;
-	seg->seq = rte_be_to_cpu_32(th->sent_seq);
-	seg->ack = rte_be_to_cpu_32(th->recv_ack);
-	seg->wnd = rte_be_to_cpu_16(th->rx_win);
-	seg->flags = th->tcp_flags;
-	seg->len = m->pkt_len - seg->hlen;
-	seg->has_ts = seg->has_mss = seg->has_wscale = seg->has_sack_ok = false;
-	seg->sacks_len = 0;
-	parse_options(seg, (const uint8_t *)(th + 1), seg->hlen - sizeof(*th));
-	return true;
 }
 
 unsigned

@@ -8,27 +8,6 @@
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/tcp_stack.h"
 
-/* Bytes that still fit behind the tail's. Only copied blocks have any. */
-static uint32_t
-tail_room(const struct tcp_conn *c)
-{
-	const struct tcp_block *tail = c->sq_tail;
-	if (!tail || tail->bytes != tail->data)
-		return 0;
-	return tail->room - tail->len;
-}
-
-static void
-append(struct tcp_conn *c, struct tcp_block *b)
-{
-	b->seq = c->sq_end;
-	if (c->sq_tail)
-		c->sq_tail->next = b;
-	else
-		c->sq_head = b;
-	c->sq_tail = b;
-}
-
 static void
 free_chain(struct tcp_mem *mem, struct tcp_block *b)
 {
@@ -43,7 +22,7 @@ int
 tcp_sendq_copy(struct tcp_conn *c, const uint8_t *bytes, uint32_t len)
 {
 	struct tcp_mem *mem = &c->tcp->mem;
-	uint32_t now = RTE_MIN(len, tail_room(c));
+	uint32_t now = RTE_MIN(len, tcp_sendq_tail_room(c));
 	struct tcp_block *chain = NULL, **link = &chain;
 
 	/* All memory first, so that the queue is changed wholly or not at all. */
@@ -70,7 +49,7 @@ tcp_sendq_copy(struct tcp_conn *c, const uint8_t *bytes, uint32_t len)
 		b->next = NULL;
 		memcpy(b->data, bytes, b->len);
 		bytes += b->len;
-		append(c, b);
+		tcp_sendq_append(c, b);
 		c->sq_end += b->len;
 	}
 	return 0;
@@ -86,31 +65,9 @@ tcp_sendq_ref(struct tcp_conn *c, const uint8_t *bytes, uint32_t len, uint64_t c
 	b->cookie = cookie;
 	b->room = 0;
 	b->len = len;
-	append(c, b);
+	tcp_sendq_append(c, b);
 	c->sq_end += len;
 	return 0;
-}
-
-uint8_t *
-tcp_sendq_reserve(struct tcp_conn *c, uint32_t len)
-{
-	if (len > TCP_BLOCK_2K_ROOM)
-		return NULL;
-	if (tail_room(c) < len || !c->sq_tail) {
-		struct tcp_block *b = tcp_block_get(&c->tcp->mem, len);
-		if (!b)
-			return NULL;
-		append(c, b);
-	}
-	return c->sq_tail->data + c->sq_tail->len;
-}
-
-void
-tcp_sendq_commit(struct tcp_conn *c, uint32_t len)
-{
-	assert(len <= tail_room(c));
-	c->sq_tail->len += len;
-	c->sq_end += len;
 }
 
 /* Copies from the extents that hold [seq, seq + len); returns the sum of the bytes if it is wanted. */
@@ -155,8 +112,8 @@ tcp_sendq_read_sum(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len)
 	return read_extents(c, seq, to, len, true);
 }
 
-static void
-drop_head(struct tcp_conn *c)
+void
+tcp_sendq_drop(struct tcp_conn *c)
 {
 	struct tcp_block *b = c->sq_head;
 	c->sq_head = b->next;
@@ -172,17 +129,10 @@ drop_head(struct tcp_conn *c)
 }
 
 void
-tcp_sendq_acked(struct tcp_conn *c)
-{
-	while (c->sq_head && tcp_seq_le(c->sq_head->seq + c->sq_head->len, c->snd_una))
-		drop_head(c);
-}
-
-void
 tcp_sendq_clear(struct tcp_conn *c)
 {
 	while (c->sq_head)
-		drop_head(c);
+		tcp_sendq_drop(c);
 }
 
 const char *

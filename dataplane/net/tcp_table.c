@@ -67,9 +67,15 @@ tcp_table_find(const struct tcp_stack *tcp, uint32_t hash, const struct net_flow
 	uint16_t tag = tag_of(hash);
 	for (uint32_t i = hash & t->mask, left = t->mask + 1; left > 0; i = (i + 1) & t->mask, left--) {
 		const struct tcp_bucket *b = &t->buckets[i];
-		for (unsigned way = 0; way < TCP_BUCKET_WAYS; way++) {
-			if (b->tags[way] == tag && tcp_flow_equal(tcp_ref_flow(tcp, b->refs[way]), flow))
-				return b->refs[way];
+		const __m128i tags = _mm_load_si128((const __m128i *)(const void *)b->tags);
+		/* Two bits a way, so the lower one of each. */
+		unsigned equal =
+		    (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi16(tags, _mm_set1_epi16((int16_t)tag))) &
+		    0x5555u;
+		for (; equal; equal &= equal - 1) {
+			uint32_t ref = b->refs[__builtin_ctz(equal) / 2];
+			if (likely(tcp_flow_equal(tcp_ref_flow(tcp, ref), flow)))
+				return ref;
 		}
 		if (likely(b->passed == 0))
 			break;
