@@ -17,6 +17,21 @@
 #define END_BYTES 5u
 #define VALUE_END "\r\n"
 
+/* Values up to this are copied behind their head. */
+#define SMALL_VALUE_MAX (SERVE_RESERVE_MAX - SERVE_VALUE_HEAD_MAX - sizeof(VALUE_END END_LINE))
+/* Room that a multiget takes at once for its small hits. */
+#define CHUNK_BYTES     1024u
+
+/* Head and value, without what closes it; returns the byte behind. */
+static inline uint8_t *
+put_value(struct serve_call *call, uint8_t *to, const struct store_key *key, const struct store_view *view,
+    bool with_cas)
+{
+	to = proto_put_value_head(
+	    to, key->bytes, key->len, view->client_flags, view->value_bytes, with_cas ? &view->cas : NULL);
+	return serve_copy_value(call->serve, view, to);
+}
+
 /* A hit whose value is small enough to be copied behind its head, with `tail` closing it. */
 static inline void
 put_small_hit(struct serve_call *call, const struct store_key *key, const struct store_view *view,
@@ -25,13 +40,11 @@ put_small_hit(struct serve_call *call, const struct store_key *key, const struct
 	/* The last reply takes what it may need and no more, so that it sits in little memory until it is acknowledged. */
 	uint32_t head = call->at == call->end ? PROTO_VALUE_HEAD_MAX + key->len : SERVE_VALUE_HEAD_MAX;
 	uint8_t *begin = serve_out_reserve(call, head + view->value_bytes + tail_len);
-	uint8_t *to = begin;
+	uint8_t *to;
 
 	if (begin == NULL)
 		return;
-	to = proto_put_value_head(
-	    to, key->bytes, key->len, view->client_flags, view->value_bytes, with_cas ? &view->cas : NULL);
-	to = serve_copy_value(call->serve, view, to);
+	to = put_value(call, begin, key, view, with_cas);
 	memcpy(to, tail, tail_len);
 	serve_out_commit(call, (uint32_t)(to + tail_len - begin));
 }
@@ -57,7 +70,7 @@ static inline void
 put_hit(struct serve_call *call, const struct store_key *key, const struct store_view *view, bool with_cas,
     const char *tail, uint32_t tail_len)
 {
-	if (view->value_bytes <= SERVE_RESERVE_MAX - SERVE_VALUE_HEAD_MAX - sizeof(VALUE_END END_LINE))
+	if (view->value_bytes <= SMALL_VALUE_MAX)
 		put_small_hit(call, key, view, with_cas, tail, tail_len);
 	else
 		put_large_hit(call, key, view, with_cas, tail, tail_len);
@@ -126,59 +139,133 @@ struct multiget {
 	enum proto_command command;
 };
 
-static void
-answer_key(struct serve_call *call, const struct multiget *get, const struct store_key *key)
+/* Part of the reply: room of the sink that is filled by several hits, begin to at so far. */
+struct chunk {
+	uint8_t *begin, *at, *end;
+};
+
+static inline void
+chunk_commit(struct serve_call *call, struct chunk *chunk)
+{
+	if (chunk->at != chunk->begin)
+		serve_out_commit(call, (uint32_t)(chunk->at - chunk->begin));
+	*chunk = (struct chunk){0};
+}
+
+/* Room for `need` <= SERVE_RESERVE_MAX bytes; false: no memory, the call is broken. */
+static inline bool
+chunk_room(struct serve_call *call, struct chunk *chunk, uint32_t need)
+{
+	uint32_t len = need < CHUNK_BYTES ? CHUNK_BYTES : need;
+
+	if (__builtin_expect(chunk->end - chunk->at >= (ptrdiff_t)need, 1))
+		return true;
+	chunk_commit(call, chunk);
+	chunk->begin = chunk->at = serve_out_reserve(call, len);
+	if (chunk->begin == NULL)
+		return false;
+	chunk->end = chunk->begin + len;
+	return true;
+}
+
+/* Whether the sink takes more than what the chunk holds by now. */
+static inline bool
+chunk_ready(struct serve_call *call, struct chunk *chunk)
+{
+	if (__builtin_expect(call->room > chunk->at - chunk->begin, 1))
+		return true;
+	chunk_commit(call, chunk);
+	return serve_out_ready(call);
+}
+
+static bool
+look_up(
+    struct serve_call *call, const struct multiget *get, const struct store_key *key, struct store_view *view)
 {
 	struct serve *serve = call->serve;
-	bool touch = get->command == PROTO_GAT || get->command == PROTO_GATS;
-	bool with_cas = get->command == PROTO_GETS || get->command == PROTO_GATS;
-	struct store_view view;
 	bool hit;
 
-	if (touch)
-		hit = store_touch(serve->thread, key, get->expires_s, &view) == STORE_OK;
-	else
-		hit = store_get(serve->thread, key, &view) == STORE_OK;
+	if (get->command == PROTO_GAT || get->command == PROTO_GATS) {
+		hit = store_touch(serve->thread, key, get->expires_s, view) == STORE_OK;
+		serve->counters.cmd_touch++;
+		serve->counters.touch_hits += hit;
+		serve->counters.touch_misses += !hit;
+	} else {
+		hit = store_get(serve->thread, key, view) == STORE_OK;
+		serve->counters.cmd_get++;
+		serve->counters.get_hits += hit;
+		serve->counters.get_misses += !hit;
+	}
 	if (serve_watched(serve, WATCH_FETCHERS | SERVE_DETAIL))
-		serve_note_get(serve, key, hit ? &view : NULL);
-	serve->counters.cmd_touch += touch;
-	serve->counters.touch_hits += touch && hit;
-	serve->counters.touch_misses += touch && !hit;
-	serve->counters.cmd_get += !touch;
-	serve->counters.get_hits += !touch && hit;
-	serve->counters.get_misses += !touch && !hit;
-	if (hit)
-		put_hit(call, key, &view, with_cas, VALUE_END, 2);
+		serve_note_get(serve, key, hit ? view : NULL);
+	return hit;
+}
+
+static inline void
+answer_hit(struct serve_call *call, struct chunk *chunk, const struct store_key *key,
+    const struct store_view *view, bool with_cas)
+{
+	if (view->value_bytes > SMALL_VALUE_MAX) {
+		chunk_commit(call, chunk);
+		put_large_hit(call, key, view, with_cas, VALUE_END, 2);
+		return;
+	}
+	if (!chunk_room(call, chunk, PROTO_VALUE_HEAD_MAX + key->len + view->value_bytes + 2))
+		return;
+	chunk->at = put_value(call, chunk->at, key, view, with_cas);
+	memcpy(chunk->at, VALUE_END, 2);
+	chunk->at += 2;
+}
+
+/* Reads up to SERVE_BATCH keys and prefetches their buckets, then their items. Returns how many. */
+static unsigned
+stage_keys(struct serve *serve, const struct multiget *get, struct store_key keys[SERVE_BATCH])
+{
+	const void *places[SERVE_BATCH];
+	const uint8_t *at = get->at;
+	struct proto_token token;
+	unsigned len;
+
+	for (len = 0; len < SERVE_BATCH && proto_next_key(&at, get->end, &token); len++) {
+		/* The first may have been peeked at, the others never are. */
+		if (len == 0) {
+			keys[0] = serve_token_key(serve, &token);
+		} else {
+			keys[len] = (struct store_key){.bytes = token.bytes,
+			    .len = token.len,
+			    .hash = store_hash(serve->store, token.bytes, token.len)};
+			serve_count_key(serve, &keys[len]);
+		}
+		places[len] = store_prefetch_bucket(serve->store, keys[len].hash);
+	}
+	for (unsigned i = 0; len > 1 && i < len; i++)
+		store_prefetch_item(serve->store, keys[i].hash, places[i]);
+	return len;
 }
 
 /* Answers keys until they or the room are at an end; get->at is left at the first unanswered one. */
 static enum serve_state
 answer_keys(struct serve_call *call, struct multiget *get)
 {
-	struct serve *serve = call->serve;
+	bool with_cas = get->command == PROTO_GETS || get->command == PROTO_GATS;
 	struct store_key keys[SERVE_BATCH];
-	const void *places[SERVE_BATCH];
-	struct proto_token token;
-	unsigned len, i;
+	struct chunk chunk = {0};
+	struct store_view view;
+	unsigned len;
 
 	do {
-		const uint8_t *at = get->at;
-
-		for (len = 0; len < SERVE_BATCH && proto_next_key(&at, get->end, &token); len++) {
-			keys[len] = serve_token_key(serve, &token);
-			places[len] = store_prefetch_bucket(serve->store, keys[len].hash);
-		}
-		for (i = 0; len > 1 && i < len; i++)
-			store_prefetch_item(serve->store, keys[i].hash, places[i]);
-		for (i = 0; i < len; i++) {
-			if (!serve_out_ready(call))
+		len = stage_keys(call->serve, get, keys);
+		for (unsigned i = 0; i < len; i++) {
+			if (!chunk_ready(call, &chunk))
 				return SERVE_FULL;
-			answer_key(call, get, &keys[i]);
+			if (look_up(call, get, &keys[i], &view))
+				answer_hit(call, &chunk, &keys[i], &view, with_cas);
 			if (call->broken)
 				return SERVE_ABORT;
 			get->at = keys[i].bytes + keys[i].len;
 		}
 	} while (len == SERVE_BATCH);
+	chunk_commit(call, &chunk);
 	serve_out(call, END_LINE, END_BYTES);
 	return SERVE_GO_ON;
 }
