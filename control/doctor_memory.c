@@ -4,10 +4,16 @@
 #include "control/doctor.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <fnmatch.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define HUGEPAGE_BYTES    ((uint64_t)2 << 20)
 #define PACKET_BYTES      2496u /* a buffer with its header, about */
@@ -99,32 +105,95 @@ find_mount(const struct host *host, char out[HOST_PATH_MAX])
 	return false;
 }
 
+struct leftovers {
+	unsigned used, stale;
+	uint64_t stale_bytes; /* that they take */
+};
+
+/* Whoever maps such a file holds a lock on it, which ends with the process: no socket or number of a process can lie so. */
+static void
+look_at(const char *directory, const char *name, struct leftovers *found)
+{
+	char path[HOST_PATH_MAX + NAME_MAX];
+	struct stat status;
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &status) != 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		found->used++;
+	} else {
+		found->stale++;
+		found->stale_bytes += (uint64_t)status.st_blocks * 512;
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Files of the instance whose names go on with `kind`. */
+static struct leftovers
+find_files(const char *directory, const char *instance, const char *kind)
+{
+	struct leftovers found = {0};
+	size_t len = strlen(instance);
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+		if (strncmp(entry->d_name, instance, len) == 0 && fnmatch(kind, entry->d_name + len, 0) == 0)
+			look_at(directory, entry->d_name, &found);
+	if (dir != NULL)
+		closedir(dir);
+	return found;
+}
+
 static void
 check_stale_files(struct doctor *doctor, const char *mount)
 {
 	const char *prefix = doctor->config->dataplane.file_prefix;
 	char fix[HOST_PATH_MAX + HOST_WORD_MAX];
-	unsigned count = 0;
-	DIR *dir = opendir(mount);
-	struct dirent *entry;
-	while (dir != NULL && (entry = readdir(dir)) != NULL)
-		count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
-		         strncmp(entry->d_name + strlen(prefix), "map_", 4) == 0;
-	if (dir != NULL)
-		closedir(dir);
-	if (count == 0 || doctor->running) {
-		doctor_add(doctor, "stale hugepage files", DOCTOR_OK, false, "", "none in %s", mount);
+	struct leftovers found = find_files(mount, prefix, "map_*");
+	if (found.stale == 0 || found.used > 0) {
+		doctor_add(doctor, "stale hugepage files", DOCTOR_OK, false, "",
+		    found.used > 0 ? "none in %s, %u are in use" : "none in %s", mount, found.used);
 		return;
 	}
 	snprintf(fix, sizeof(fix), "rm -f %s/%smap_*", mount, prefix);
-	doctor_add(doctor, "stale hugepage files", DOCTOR_ADVICE, doctor_plain(mount) && doctor_plain(prefix),
-	    fix, "%u files of an instance that is gone hold pages in %s", count, mount);
+	doctor_add(doctor, "stale hugepage files", DOCTOR_ADVICE, doctor_plain(mount), fix,
+	    "%u files of an instance that is gone hold pages in %s", found.stale, mount);
+}
+
+/* Of items, which only warm restart has a use for. The next start removes them; until then they hold memory. */
+static void
+check_item_files(struct doctor *doctor, const char *directory)
+{
+	const struct dataplane_config *config = &doctor->config->dataplane;
+	char fix[HOST_PATH_MAX + HOST_WORD_MAX];
+	struct leftovers whole = find_files(directory, config->file_prefix, ".items.*"),
+	                 nodes = find_files(directory, config->file_prefix, ".node*.items.*");
+	if (config->warm_restart || whole.stale + nodes.stale == 0 || whole.used + nodes.used > 0)
+		return;
+	snprintf(fix, sizeof(fix), "rm -f %s/%s.items.* %s/%s.node*.items.*", directory, config->file_prefix,
+	    directory, config->file_prefix);
+	doctor_add(doctor, "stale item files", DOCTOR_ADVICE, false, fix,
+	    "%u files in %s hold %" PRIu64
+	    " MB of items of an instance that is gone, and memory.warm_restart is off",
+	    whole.stale + nodes.stale, directory, (whole.stale_bytes + nodes.stale_bytes) >> 20);
+}
+
+static void
+check_item_directories(struct doctor *doctor, const char *mount)
+{
+	char directory[HOST_PATH_MAX];
+	const char *chosen = doctor->config->dataplane.restart_dir;
+	snprintf(
+	    directory, sizeof(directory), "%s%s", doctor->host->root, *chosen != '\0' ? chosen : "/dev/shm");
+	check_item_files(doctor, directory);
+	if (*chosen == '\0' && *mount != '\0')
+		check_item_files(doctor, mount);
 }
 
 void
 doctor_memory(struct doctor *doctor)
 {
-	char mount[HOST_PATH_MAX];
+	char mount[HOST_PATH_MAX] = "";
 	for (unsigned i = 0; i < doctor->host->nodes_len; i++)
 		if (node_need(doctor, doctor->host->nodes[i].node) > 0)
 			check_hugepages(doctor, &doctor->host->nodes[i]);
@@ -134,6 +203,7 @@ doctor_memory(struct doctor *doctor)
 		doctor_add(doctor, "hugetlbfs", DOCTOR_ADVICE, *doctor->host->root == '\0',
 		    "mkdir -p /dev/hugepages && mount -t hugetlbfs nodev /dev/hugepages",
 		    "mounted nowhere: packets cannot lie on hugepages");
+	check_item_directories(doctor, mount);
 }
 
 /* ---- rights ----------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
  * Plan and doctor on a made-up machine: two nodes of four cpus, cores of two threads, three network cards. Its /proc and /sys
  * are files in a directory.
  */
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdarg.h>
 #include <setjmp.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -358,6 +360,48 @@ stale_files_are_removed_by_the_fix(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 }
 
+/* As the process that maps it holds it. */
+static int
+lock_file(const char *name)
+{
+	char path[160];
+	snprintf(path, sizeof(path), "%s%s", root, name);
+	int fd = open(path, O_RDWR);
+	assert_int_equal(flock(fd, LOCK_SH | LOCK_NB), 0);
+	return fd;
+}
+
+static void
+files_in_use_are_not_stale_whatever_the_socket_says(void **state)
+{
+	put("/dev/hugepages/wirecachemap_7", "");
+	put("/dev/hugepages/wirecachemap_8", "");
+	int fd = lock_file("/dev/hugepages/wirecachemap_8");
+	examine(GOOD, false);
+	assert_null(complaint("stale hugepage files"));
+	close(fd);
+	examine(GOOD, false);
+	assert_non_null(complaint("stale hugepage files"));
+}
+
+static void
+item_files_are_stale_without_warm_restart_and_their_process(void **state)
+{
+	put("/dev/shm/wirecache.items.0", "");
+	put("/dev/shm/wirecache.node1.items.0", "");
+	int fd = lock_file("/dev/shm/wirecache.items.0");
+	examine(GOOD, false);
+	assert_null(complaint("stale item files"));
+	close(fd);
+	examine(GOOD "[memory]\nwarm_restart = yes\n", false);
+	assert_null(complaint("stale item files"));
+	examine(GOOD, false);
+	assert_false(json_is_true(json_object_get(complaint("stale item files"), "safe")));
+	assert_int_equal(system(fix_of("stale item files")), 0);
+	examine(GOOD, false);
+	assert_null(complaint("stale item files"));
+}
+
 static void
 words_that_a_shell_would_run_are_in_no_safe_fix(void **state)
 {
@@ -464,6 +508,8 @@ main(void)
 	    TEST(hugepages_too_few_are_failing_and_the_fix_reserves_them),
 	    TEST(hugepages_beyond_what_is_free_are_no_safe_fix),
 	    TEST(stale_files_are_removed_by_the_fix),
+	    TEST(files_in_use_are_not_stale_whatever_the_socket_says),
+	    TEST(item_files_are_stale_without_warm_restart_and_their_process),
 	    TEST(words_that_a_shell_would_run_are_in_no_safe_fix),
 	    TEST(card_of_the_kernel_is_failing_with_the_lasting_fix),
 	    TEST(group_shared_with_others_is_failing),
