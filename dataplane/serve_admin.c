@@ -58,8 +58,8 @@ serve_cmd_stats(struct serve_call *call, const struct proto_request *request)
 	}
 	if (proto_token_is(&group, "sizes")) {
 		emit_stat(call, "sizes_status", "disabled");
-	} else if (!proto_token_is(&group, "items") && !proto_token_is(&group, "slabs") &&
-	           !host_stats(call, &group)) {
+	} else if (!proto_token_is(&group, "items") && !host_stats(call, &group) &&
+	           !proto_token_is(&group, "slabs")) {
 		serve_out_reply(call, PROTO_REPLY_ERROR);
 		return SERVE_GO_ON;
 	}

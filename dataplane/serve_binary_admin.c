@@ -87,7 +87,7 @@ emit_group(struct stat_answer *answer)
 	const struct serve_host *host = &answer->call->serve->host;
 	const struct proto_binary *request = answer->request;
 
-	if (key_is(request, "items") || key_is(request, "slabs"))
+	if (key_is(request, "items"))
 		return true;
 	if (key_is(request, "sizes")) {
 		emit_stat(answer, "sizes_status", "disabled");
@@ -95,8 +95,10 @@ emit_group(struct stat_answer *answer)
 	}
 	if (emit_detail(answer))
 		return true;
-	return host->stats != NULL &&
-	       host->stats(host->ctx, (const char *)request->key, request->key_len, emit_stat, answer);
+	if (host->stats != NULL &&
+	    host->stats(host->ctx, (const char *)request->key, request->key_len, emit_stat, answer))
+		return true;
+	return key_is(request, "slabs");
 }
 
 enum serve_state
