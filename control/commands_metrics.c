@@ -6,17 +6,12 @@
 
 #include <stdio.h>
 
+#include "control/count.h"
 #include "control/nodes.h"
 #include "control/version.h"
 #include "store/store.h"
 
 #define HOT_KEYS_MAX 10u
-
-static void
-set_count(json_t *object, const char *name, uint64_t value)
-{
-	json_object_set_new(object, name, json_integer((json_int_t)value));
-}
 
 static json_t *
 ratio(double part, double whole)
@@ -190,13 +185,13 @@ store_json(struct commands *commands)
 	json_t *object = json_object();
 	dataplane_store_info(commands->dataplane, &store);
 	dataplane_store_counters(commands->dataplane, &counters);
-	set_count(object, "items", store.items);
-	set_count(object, "used_bytes", store.bytes);
-	set_count(object, "limit_bytes", store.limit_bytes);
-	set_count(object, "index_bytes", store.index_bytes);
-	set_count(object, "reserved_bytes", store.segments * store.segment_bytes + store.index_bytes);
-	set_count(object, "segments", store.segments);
-	set_count(object, "segments_free", store.segments_free);
+	count_set(object, "items", store.items);
+	count_set(object, "used_bytes", store.bytes);
+	count_set(object, "limit_bytes", store.limit_bytes);
+	count_set(object, "index_bytes", store.index_bytes);
+	count_set(object, "reserved_bytes", store.segments * store.segment_bytes + store.index_bytes);
+	count_set(object, "segments", store.segments);
+	count_set(object, "segments_free", store.segments_free);
 	/* Since start; null where there is one partition only, which is near to everybody. */
 	json_object_set_new(object, "local_pct",
 	    ratio(100.0 * (double)counters.accesses_local,
@@ -239,10 +234,10 @@ commands_metrics(struct commands *commands, struct commands_call *call)
 	dataplane_info(commands->dataplane, &info);
 	dataplane_stats(commands->dataplane, "", emit_stat, stats);
 	json_object_set_new(metrics, "version", json_string(wirecache_version));
-	set_count(metrics, "uptime_s", info.uptime_s);
-	set_count(metrics, "tsc_hz", info.tsc_hz);
-	set_count(metrics, "connections", info.curr_connections);
-	set_count(metrics, "connections_max", info.connections_max);
+	count_set(metrics, "uptime_s", info.uptime_s);
+	count_set(metrics, "tsc_hz", info.tsc_hz);
+	count_set(metrics, "connections", info.curr_connections);
+	count_set(metrics, "connections_max", info.connections_max);
 	json_object_set_new(metrics, "stats", stats);
 	json_object_set_new(metrics, "workers", workers_json(commands, info.workers));
 	json_object_set_new(metrics, "ports", commands_port_show(commands, call));

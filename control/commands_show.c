@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "control/count.h"
 #include "control/value.h"
 #include "control/version.h"
 #include "store/store.h"
@@ -20,34 +21,28 @@ ratio_json(uint64_t part, uint64_t whole)
 	return whole > 0 ? json_real((double)part / (double)whole) : json_null();
 }
 
-static void
-set_count(json_t *object, const char *name, uint64_t value)
-{
-	json_object_set_new(object, name, json_integer((json_int_t)value));
-}
-
 /* Rates are over the window, one to two seconds; the rest since start. */
 static json_t *
 worker_json(const struct dataplane_worker_info *info, const struct sample_worker *now,
     const struct sample_worker *before, uint64_t window_ms)
 {
 	json_t *row = json_object();
-	set_count(row, "worker", info->index);
+	count_set(row, "worker", info->index);
 	json_object_set_new(row, "cpu", json_integer(info->cpu));
 	json_object_set_new(row, "node", info->node >= 0 ? json_integer(info->node) : json_null());
 	json_object_set_new(row, "state", json_string(info->alive ? "running" : "stuck"));
 	uint64_t busy = now->cycles_busy - before->cycles_busy,
 	         total = now->cycles_total - before->cycles_total;
 	json_object_set_new(row, "busy_pct", ratio_json(100 * busy, total));
-	set_count(row, "connections", info->connections);
-	set_count(row, "connection_memory_bytes", info->connection_memory_bytes);
-	set_count(row, "mbufs_free", info->mbufs_free);
-	set_count(row, "mbufs", info->mbufs_total);
-	set_count(row, "half_open", info->half_open);
-	set_count(row, "time_wait", info->time_wait);
-	set_count(row, "loops", now->loops);
-	set_count(row, "packets", now->packets);
-	set_count(row, "requests", now->requests);
+	count_set(row, "connections", info->connections);
+	count_set(row, "connection_memory_bytes", info->connection_memory_bytes);
+	count_set(row, "mbufs_free", info->mbufs_free);
+	count_set(row, "mbufs", info->mbufs_total);
+	count_set(row, "half_open", info->half_open);
+	count_set(row, "time_wait", info->time_wait);
+	count_set(row, "loops", now->loops);
+	count_set(row, "packets", now->packets);
+	count_set(row, "requests", now->requests);
 	json_object_set_new(
 	    row, "requests_per_s", ratio_json(1000 * (now->requests - before->requests), window_ms));
 	json_object_set_new(row, "packets_a_burst", ratio_json(now->packets, now->bursts));
@@ -119,23 +114,23 @@ port_json(const struct commands *commands, unsigned at)
 	        port.mac[4], port.mac[5]));
 	json_object_set_new(row, "addresses", commands_port_addresses(commands->config, at));
 	json_object_set_new(row, "vlan", config->vlan_id != 0 ? json_integer(config->vlan_id) : json_null());
-	set_count(row, "mtu", port.mtu);
+	count_set(row, "mtu", port.mtu);
 	json_object_set_new(row, "link", json_string(port.link_up ? "up" : "down"));
 	json_object_set_new(
 	    row, "speed_mbps", port.link_mbps != 0 ? json_integer(port.link_mbps) : json_null());
 	json_object_set_new(row, "node", port.node >= 0 ? json_integer(port.node) : json_null());
-	set_count(row, "queues", port.queues);
+	count_set(row, "queues", port.queues);
 	json_object_set_new(row, "rss", json_string(port.rss));
 	json_object_set_new(row, "steering", json_string(port.steering));
 	json_object_set_new(row, "offloads", offloads_json(&port));
-	set_count(row, "rx_packets", port.rx_packets);
-	set_count(row, "rx_bytes", port.rx_bytes);
-	set_count(row, "tx_packets", port.tx_packets);
-	set_count(row, "tx_bytes", port.tx_bytes);
-	set_count(row, "rx_dropped_queue_full", port.rx_missed);
-	set_count(row, "rx_dropped_no_buffer", port.rx_no_mbuf);
-	set_count(row, "rx_errors", port.rx_errors);
-	set_count(row, "tx_errors", port.tx_errors);
+	count_set(row, "rx_packets", port.rx_packets);
+	count_set(row, "rx_bytes", port.rx_bytes);
+	count_set(row, "tx_packets", port.tx_packets);
+	count_set(row, "tx_bytes", port.tx_bytes);
+	count_set(row, "rx_dropped_queue_full", port.rx_missed);
+	count_set(row, "rx_dropped_no_buffer", port.rx_no_mbuf);
+	count_set(row, "rx_errors", port.rx_errors);
+	count_set(row, "tx_errors", port.tx_errors);
 	return row;
 }
 
@@ -155,7 +150,7 @@ xstats_json(const struct dataplane_xstat *xstats, int len)
 {
 	json_t *values = json_object();
 	for (int i = 0; i < len; i++)
-		set_count(values, xstats[i].name, xstats[i].value);
+		count_set(values, xstats[i].name, xstats[i].value);
 	return values;
 }
 
@@ -237,11 +232,11 @@ node_memory_json(json_t *node, const struct node_memory *memory)
 {
 	json_t *row = json_object();
 	json_object_set_new(row, "node", node);
-	set_count(row, "workers", memory->workers);
-	set_count(row, "items_bytes", memory->items_bytes);
-	set_count(row, "packets_bytes", memory->packets_bytes);
-	set_count(row, "connections_bytes", memory->connections_bytes);
-	set_count(row, "all_bytes", memory->items_bytes + memory->packets_bytes + memory->connections_bytes);
+	count_set(row, "workers", memory->workers);
+	count_set(row, "items_bytes", memory->items_bytes);
+	count_set(row, "packets_bytes", memory->packets_bytes);
+	count_set(row, "connections_bytes", memory->connections_bytes);
+	count_set(row, "all_bytes", memory->items_bytes + memory->packets_bytes + memory->connections_bytes);
 	return row;
 }
 
@@ -284,11 +279,11 @@ caches_json(const struct dataplane *dataplane)
 		dataplane_cache_info(dataplane, i, &cache);
 		json_t *row = json_object();
 		json_object_set_new(row, "node", json_integer(cache.nodes[0]));
-		set_count(row, "workers", cache.workers);
-		set_count(row, "ports", cache.ports);
-		set_count(row, "items", cache.store.items);
-		set_count(row, "used_bytes", cache.store.bytes);
-		set_count(row, "limit_bytes", cache.store.limit_bytes);
+		count_set(row, "workers", cache.workers);
+		count_set(row, "ports", cache.ports);
+		count_set(row, "items", cache.store.items);
+		count_set(row, "used_bytes", cache.store.bytes);
+		count_set(row, "limit_bytes", cache.store.limit_bytes);
 		json_object_set_new(row, "hugepages", json_boolean(cache.store.hugepages));
 		json_object_set_new(row, "bound_to_node", json_boolean(cache.store.bound));
 		json_array_append_new(rows, row);
@@ -308,7 +303,7 @@ lives_json(const struct dataplane *dataplane)
 			continue;
 		json_t *row = json_object();
 		json_object_set_new(row, "life_left", json_string(bands[i].name));
-		set_count(row, "segments", bands[i].segments);
+		count_set(row, "segments", bands[i].segments);
 		json_object_set_new(row, "used_bytes",
 		    i == STORE_BAND_open ? json_null() : json_integer((json_int_t)bands[i].bytes));
 		json_object_set_new(row, "means", json_string(bands[i].help));
@@ -332,22 +327,22 @@ commands_store_show(struct commands *commands, struct commands_call *call)
 	json_t *result = json_object();
 	dataplane_info(commands->dataplane, &info);
 	json_object_set_new(result, "keyspace", json_string(info.per_node ? "per-node" : "unified"));
-	set_count(result, "items", store.items);
-	set_count(result, "used_bytes", store.bytes);
-	set_count(result, "limit_bytes", store.limit_bytes);
+	count_set(result, "items", store.items);
+	count_set(result, "used_bytes", store.bytes);
+	count_set(result, "limit_bytes", store.limit_bytes);
 	json_object_set_new(result, "fill_pct", ratio_json(100 * store.bytes, store.limit_bytes));
-	set_count(result, "index_bytes", store.index_bytes);
-	set_count(result, "segments", store.segments);
-	set_count(result, "segments_free", store.segments_free);
-	set_count(result, "segment_size_bytes", store.segment_bytes);
-	set_count(result, "partitions", store.partitions);
+	count_set(result, "index_bytes", store.index_bytes);
+	count_set(result, "segments", store.segments);
+	count_set(result, "segments_free", store.segments_free);
+	count_set(result, "segment_size_bytes", store.segment_bytes);
+	count_set(result, "partitions", store.partitions);
 	json_object_set_new(result, "hugepages", json_boolean(store.hugepages));
 	json_object_set_new(result, "bound_to_nodes", json_boolean(store.bound));
 	json_object_set_new(result, "start", json_string(store_starts[store.start]));
 	if (store.start != STORE_START_PLAIN)
 		json_object_set_new(result, "start_reason", json_string(store.start_why));
-	set_count(result, "get_hits", hits);
-	set_count(result, "get_misses", misses);
+	count_set(result, "get_hits", hits);
+	count_set(result, "get_misses", misses);
 	json_object_set_new(result, "hit_ratio_pct", ratio_json(100 * hits, hits + misses));
 	json_object_set_new(result, "lives", lives_json(commands->dataplane));
 	if (info.per_node)

@@ -7,22 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control/roff.h"
 #include "control/value.h"
-
-/* A leading dot or quote would be a macro, a dash a hyphen, a backslash an escape. */
-static void
-print_text(const char *text)
-{
-	if (*text == '.' || *text == '\'')
-		fputs("\\&", stdout);
-	for (; *text != '\0'; text++)
-		if (*text == '-')
-			fputs("\\-", stdout);
-		else if (*text == '\\')
-			fputs("\\e", stdout);
-		else
-			putchar(*text);
-}
 
 static void
 print_heading(const char *page, unsigned section)
@@ -38,17 +24,17 @@ print_option(const struct option *option)
 	char expected[160];
 	value_expected(option, expected, sizeof(expected));
 	fputs(".TP\n.B ", stdout);
-	print_text(option->name);
+	roff_text(stdout, option->name);
 	printf(" = ");
-	print_text(*option->default_text != '\0' ? option->default_text : "(empty)");
+	roff_text(stdout, *option->default_text != '\0' ? option->default_text : "(empty)");
 	putchar('\n');
-	print_text(option->help);
+	roff_text(stdout, option->help);
 	fputs(".\n.br\nIt is ", stdout);
-	print_text(expected);
+	roff_text(stdout, expected);
 	printf("; %s.", option->when == OPTION_LIVE ? "taken over live" : "needs a restart");
 	if (*option->flag != '\0') {
 		fputs(" memcached's flag: ", stdout);
-		print_text(option->flag);
+		roff_text(stdout, option->flag);
 		putchar('.');
 	}
 	putchar('\n');
@@ -108,7 +94,7 @@ config_manual_daemon(void)
 	for (unsigned i = 0; i < options_len; i++)
 		if (*options[i].flag != '\0') {
 			fputs(".br\n", stdout);
-			print_text(options[i].flag);
+			roff_text(stdout, options[i].flag);
 			printf(" (%s.%s)\n", options[i].section, options[i].name);
 		}
 	fputs(".TP\n.B \\-h, \\-\\-help; \\-V, \\-\\-version\nHelp with every option; the version.\n"

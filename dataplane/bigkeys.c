@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "dataplane/rank.h"
+
 static bool
 is_key(const struct bigkeys_entry *entry, const uint8_t *key, uint32_t len)
 {
@@ -69,6 +71,13 @@ merge_same(struct bigkeys_entry *out, unsigned *len, const struct bigkeys_entry 
 	return false;
 }
 
+static bool
+is_bigger(const void *a, const void *b)
+{
+	return ((const struct bigkeys_entry *)a)->value_bytes >
+	       ((const struct bigkeys_entry *)b)->value_bytes;
+}
+
 unsigned
 bigkeys_merge(const struct bigkeys *const *workers, unsigned workers_len, uint32_t now_s,
     struct bigkeys_entry *out, unsigned room)
@@ -77,18 +86,11 @@ bigkeys_merge(const struct bigkeys *const *workers, unsigned workers_len, uint32
 
 	for (unsigned i = 0; i < workers_len * BIGKEYS_LEN; i++) {
 		struct bigkeys_entry entry;
-		unsigned at;
 
 		if (!PUBLISHED_READ(&workers[i / BIGKEYS_LEN]->published[i % BIGKEYS_LEN], &entry) ||
 		    !is_recent(&entry, now_s) || merge_same(out, &len, &entry))
 			continue;
-		for (at = len; at > 0 && out[at - 1].value_bytes < entry.value_bytes; at--)
-			continue;
-		if (at == room)
-			continue;
-		len = len < room ? len + 1 : room;
-		memmove(&out[at + 1], &out[at], (len - 1 - at) * sizeof(*out));
-		out[at] = entry;
+		len = rank_insert(out, len, room, &entry, sizeof(entry), is_bigger);
 	}
 	return len;
 }

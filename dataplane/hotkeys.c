@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/rank.h"
+
 #define GAP_SEED 0x9e3779b97f4a7c15ull
 
 struct hotkeys *
@@ -161,20 +163,10 @@ is_among(const struct hotkeys_hot *found, unsigned len, uint64_t hash)
 	return false;
 }
 
-/* Puts one in its place by count; the coldest falls out at the end. */
-static unsigned
-place(struct hotkeys_hot *out, unsigned len, unsigned room, const struct hotkeys_hot *one)
+static bool
+is_hotter(const void *a, const void *b)
 {
-	unsigned at = len;
-
-	while (at > 0 && out[at - 1].count < one->count)
-		at--;
-	if (at == room)
-		return len;
-	len = len < room ? len + 1 : room;
-	memmove(&out[at + 1], &out[at], (len - 1 - at) * sizeof(*out));
-	out[at] = *one;
-	return len;
+	return ((const struct hotkeys_hot *)a)->count > ((const struct hotkeys_hot *)b)->count;
 }
 
 unsigned
@@ -197,7 +189,7 @@ hotkeys_merge(const struct hotkeys *const *workers, unsigned workers_len, struct
 			continue;
 		for (unsigned w = 0; w < workers_len; w++)
 			one.count += sketch_count(workers[w], one.hash);
-		len = place(out, len, room, &one);
+		len = rank_insert(out, len, room, &one, sizeof(one), is_hotter);
 	}
 	return len;
 }

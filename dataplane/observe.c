@@ -9,6 +9,7 @@
 
 #include "dataplane/capture.h"
 #include "dataplane/internal.h"
+#include "dataplane/rank.h"
 
 /* Which workers are meant: one, or all for -1. */
 struct range {
@@ -209,10 +210,10 @@ observe_items(struct dataplane *dataplane, struct store_cursor *cursor, unsigned
 
 /* ---- slow passes ------------------------------------------------------------------------------ */
 
-static void
-slow_copy(struct observe_slow *out, unsigned worker, const struct slow_entry *entry)
+static struct observe_slow
+slow_of(unsigned worker, const struct slow_entry *entry)
 {
-	*out = (struct observe_slow){.worker = worker,
+	struct observe_slow out = {.worker = worker,
 	    .number = entry->number,
 	    .unix_us = entry->unix_us,
 	    .ns = entry->ns,
@@ -227,7 +228,15 @@ slow_copy(struct observe_slow *out, unsigned worker, const struct slow_entry *en
 	    .interrupted = entry->interrupted,
 	    .key_len = entry->value_bytes != 0 ? entry->key.len : 0,
 	    .value_bytes = entry->value_bytes};
-	memcpy(out->key, entry->key.bytes, out->key_len);
+
+	memcpy(out.key, entry->key.bytes, out.key_len);
+	return out;
+}
+
+static bool
+is_later(const void *a, const void *b)
+{
+	return ((const struct observe_slow *)a)->unix_us > ((const struct observe_slow *)b)->unix_us;
 }
 
 unsigned
@@ -243,15 +252,9 @@ observe_slow(const struct dataplane *dataplane, struct observe_slow *out, unsign
 
 		*slow += atomic_load_explicit(&log->slow, memory_order_relaxed);
 		for (unsigned i = 0; i < n; i++) {
-			unsigned at = len;
+			struct observe_slow one = slow_of(w, &entries[i]);
 
-			while (at > 0 && out[at - 1].unix_us < entries[i].unix_us)
-				at--;
-			if (at == room)
-				continue;
-			len = len < room ? len + 1 : room;
-			memmove(&out[at + 1], &out[at], (len - 1 - at) * sizeof(*out));
-			slow_copy(&out[at], w, &entries[i]);
+			len = rank_insert(out, len, room, &one, sizeof(one), is_later);
 		}
 	}
 	return len;

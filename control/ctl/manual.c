@@ -5,18 +5,8 @@
 
 #include <string.h>
 
+#include "control/roff.h"
 #include "control/wire.h"
-
-/* A dash would be a hyphen. */
-static void
-print_text(FILE *out, const char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text == '-')
-			fputs("\\-", out);
-		else
-			fputc(*text, out);
-}
 
 static void
 print_command(void *out_ctx, const struct catalog_command *command)
@@ -25,10 +15,10 @@ print_command(void *out_ctx, const struct catalog_command *command)
 	fprintf(out, ".TP\n.B %s%s%s", command->noun, *command->verb != '\0' ? " " : "", command->verb);
 	if (*command->usage != '\0') {
 		fputs(" \\fR", out);
-		print_text(out, command->usage);
+		roff_text(out, command->usage);
 	}
 	fputc('\n', out);
-	print_text(out, command->help);
+	roff_text(out, command->help);
 	fputs(".\n", out);
 }
 

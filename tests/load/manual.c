@@ -6,22 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control/roff.h"
 #include "tests/load/options_table.h"
-
-/* A leading dot or quote would be a macro, a dash a hyphen, a backslash an escape. */
-static void
-print_text(const char *text)
-{
-	if (*text == '.' || *text == '\'')
-		fputs("\\&", stdout);
-	for (; *text != '\0'; text++)
-		if (*text == '-')
-			fputs("\\-", stdout);
-		else if (*text == '\\')
-			fputs("\\e", stdout);
-		else
-			putchar(*text);
-}
 
 static void
 print_row(const struct option_row *row)
@@ -30,13 +16,13 @@ print_row(const struct option_row *row)
 
 	option_expected(row, expected, sizeof(expected));
 	fputs(".TP\n.B \\-\\-", stdout);
-	print_text(row->name);
+	roff_text(stdout, row->name);
 	putchar('=');
-	print_text(*row->default_text != '\0' ? row->default_text : "(empty)");
+	roff_text(stdout, *row->default_text != '\0' ? row->default_text : "(empty)");
 	putchar('\n');
-	print_text(row->help);
+	roff_text(stdout, row->help);
 	fputs(".\n.br\nExpects ", stdout);
-	print_text(expected);
+	roff_text(stdout, expected);
 	fputs(".\n", stdout);
 }
 
