@@ -201,19 +201,25 @@ partition_of(const struct store *store, uint64_t hash)
 	return &store->partitions[(hash >> 22 & 31) * store->partitions_len >> 5];
 }
 
-/* The same for an operation of a thread, counted by its distance. One that does not know its node is everywhere local. */
+/* Counts an operation by its distance. A thread that does not know its node is everywhere local. */
+static inline void
+partition_count(struct store_thread *thread, const struct partition *part)
+{
+	if (__builtin_expect(thread->store->partitions_len == 1, 1))
+		return;
+	if (thread->node < 0 || part->node == thread->node)
+		COUNT(thread, accesses_local);
+	else
+		COUNT(thread, accesses_remote);
+}
+
+/* partition_of() for an operation of a thread, counted. */
 static inline struct partition *
 partition_for(struct store_thread *thread, uint64_t hash)
 {
-	const struct store *store = thread->store;
-	struct partition *part = partition_of(store, hash);
+	struct partition *part = partition_of(thread->store, hash);
 
-	if (store->partitions_len > 1) {
-		if (thread->node < 0 || part->node == thread->node)
-			COUNT(thread, accesses_local);
-		else
-			COUNT(thread, accesses_remote);
-	}
+	partition_count(thread, part);
 	return part;
 }
 

@@ -30,6 +30,7 @@
 #define WIRECACHE_STORE_ITEM_H
 
 #include <assert.h>
+#include <emmintrin.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -255,6 +256,15 @@ record_bytes(const void *record)
 	return chunk->bytes;
 }
 
+static inline bool
+bytes16_equal(const uint8_t *a, const uint8_t *b)
+{
+	const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)a);
+	const __m128i y = _mm_loadu_si128((const __m128i *)(const void *)b);
+
+	return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xffff;
+}
+
 /* memcmp() of keys, inline: a call costs more than comparing 20 bytes. */
 static inline bool
 key_equals(const uint8_t *a, const uint8_t *b, uint32_t len)
@@ -267,13 +277,17 @@ key_equals(const uint8_t *a, const uint8_t *b, uint32_t len)
 				return false;
 		return true;
 	}
-	for (uint32_t at = 0; at + 8 < len; at += 8) {
-		memcpy(&x, a + at, 8);
-		memcpy(&y, b + at, 8);
-		if (x != y)
+	for (uint32_t at = 0; at + 16 <= len; at += 16)
+		if (!bytes16_equal(a + at, b + at))
 			return false;
-	}
-	memcpy(&x, a + len - 8, 8); /* overlaps: the end of both */
+	if (len >= 16)
+		return len % 16 == 0 ||
+		       bytes16_equal(a + len - 16, b + len - 16); /* overlaps: the end of both */
+	memcpy(&x, a, 8);
+	memcpy(&y, b, 8);
+	if (x != y)
+		return false;
+	memcpy(&x, a + len - 8, 8);
 	memcpy(&y, b + len - 8, 8);
 	return x == y;
 }

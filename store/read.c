@@ -26,41 +26,7 @@ store_prefetch_bucket(const struct store *store, uint64_t hash)
 void
 store_prefetch_item(const struct store *store, uint64_t hash, const void *place)
 {
-	const struct partition *part = partition_of(store, hash);
-	const struct bucket *home = place;
-
-	for (unsigned mask = bucket_match(home, hash_tag(part, hash)); mask; mask &= mask - 1) {
-		uint64_t word = slot_load(&home->slot[__builtin_ctz(mask)]);
-		const char *item = location_pointer(part, slot_location(word));
-		uint32_t lines = (uint32_t)(word >> SLOT_LINES_SHIFT & 3);
-		for (uint32_t i = 0; i <= lines; i++)
-			__builtin_prefetch(item + i * STORE_LINE_BYTES);
-	}
-}
-
-void
-read_count_access(const struct store_thread *thread, struct index_hit *hit, uint64_t meta)
-{
-	uint16_t now = (uint16_t)thread->now_s;
-
-	/* Each is written only when it changes, so that hot items stay shared between caches. All relaxed:
-	 * hints. */
-	if (!(meta & STORE_ITEM_FETCHED))
-		atomic_fetch_or_explicit(&hit->item->meta, STORE_ITEM_FETCHED, memory_order_relaxed);
-	if (atomic_load_explicit(&hit->item->access, memory_order_relaxed) != now)
-		atomic_store_explicit(&hit->item->access, now, memory_order_relaxed);
-	index_bump(hit);
-}
-
-static enum store_status
-read_miss(struct store_thread *thread, enum item_life life)
-{
-	COUNT(thread, misses);
-	if (life == ITEM_EXPIRED)
-		COUNT(thread, get_expired);
-	if (life == ITEM_FLUSHED)
-		COUNT(thread, get_flushed);
-	return STORE_NOT_FOUND;
+	read_prefetch_item(partition_of(store, hash), hash, place);
 }
 
 enum store_status
@@ -69,13 +35,17 @@ store_get(struct store_thread *thread, const struct store_key *key, struct store
 	const struct partition *part = partition_for(thread, key->hash);
 	struct index_hit hit;
 
-	if (!index_find(part, key, &hit))
-		return read_miss(thread, ITEM_ALIVE);
+	if (!index_find(part, key, &hit)) {
+		read_count_miss(thread, ITEM_ALIVE);
+		return STORE_NOT_FOUND;
+	}
 	uint32_t expiry;
 	uint64_t meta = item_moment(hit.item, &expiry);
 	enum item_life life = life_by(thread, meta, expiry, flush_latest(thread->store));
-	if (life != ITEM_ALIVE)
-		return read_miss(thread, life);
+	if (life != ITEM_ALIVE) {
+		read_count_miss(thread, life);
+		return STORE_NOT_FOUND;
+	}
 	read_view(thread, part, hit.item, meta, expiry, view);
 	read_hold(thread, part, hit.item, meta);
 	read_count_access(thread, &hit, meta);

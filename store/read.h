@@ -1,5 +1,6 @@
 /*
- * Filling a view from an item, for all that return one. Inline: a get spends a fifth of its instructions here.
+ * What all reads share: filling a view from an item, counting, prefetching. Inline: a get spends a good part of its
+ * instructions here.
  */
 #ifndef WIRECACHE_STORE_READ_H
 #define WIRECACHE_STORE_READ_H
@@ -42,6 +43,42 @@ read_hold(struct store_thread *thread, const struct partition *part, const struc
 }
 
 /* Fetched flag, access time and hit counter. */
-void read_count_access(const struct store_thread *thread, struct index_hit *hit, uint64_t meta);
+static inline void
+read_count_access(const struct store_thread *thread, struct index_hit *hit, uint64_t meta)
+{
+	uint16_t now = (uint16_t)thread->now_s;
+
+	/* Each is written only when it changes, so that hot items stay shared between caches. All relaxed:
+	 * hints. */
+	if (!(meta & STORE_ITEM_FETCHED))
+		atomic_fetch_or_explicit(&hit->item->meta, STORE_ITEM_FETCHED, memory_order_relaxed);
+	if (atomic_load_explicit(&hit->item->access, memory_order_relaxed) != now)
+		atomic_store_explicit(&hit->item->access, now, memory_order_relaxed);
+	index_bump(hit);
+}
+
+/* life: why the item that is there does not count; ITEM_ALIVE: none is there. */
+static inline void
+read_count_miss(struct store_thread *thread, enum item_life life)
+{
+	COUNT(thread, misses);
+	if (life == ITEM_EXPIRED)
+		COUNT(thread, get_expired);
+	if (life == ITEM_FLUSHED)
+		COUNT(thread, get_flushed);
+}
+
+/* The first lines of what the tags in a home line say may be the item. */
+static inline void
+read_prefetch_item(const struct partition *part, uint64_t hash, const struct bucket *home)
+{
+	for (unsigned mask = bucket_match(home, hash_tag(part, hash)); mask; mask &= mask - 1) {
+		uint64_t word = slot_load(&home->slot[__builtin_ctz(mask)]);
+		const char *item = location_pointer(part, slot_location(word));
+		uint32_t lines = (uint32_t)(word >> SLOT_LINES_SHIFT & 3);
+		for (uint32_t i = 0; i <= lines; i++)
+			__builtin_prefetch(item + i * STORE_LINE_BYTES);
+	}
+}
 
 #endif

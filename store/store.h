@@ -154,7 +154,29 @@ uint32_t store_view_span(
 enum store_status store_get(
     struct store_thread *thread, const struct store_key *key, struct store_view *view);
 
-/* The same without counting it as an access (meta N/k/l without bump, debugging). */
+/*
+ * A burst of plain gets in three stages, each over all keys before the next begins, so that what memory is slow with
+ * overlaps: store_probe_hash(), store_probe_load(), store_probe_get(); no store_quiesce() between them.
+ */
+struct store_probe {
+	struct store_key key;       /* bytes and len by the caller; hash by store_probe_hash() */
+	const void *part_, *place_; /* owned by the store */
+};
+
+/* What a plain get says of an item. Valid as long as a view. */
+struct store_found {
+	const uint8_t *value; /* NULL: no item, or, value_bytes not 0, one that is left to store_get() */
+	uint32_t value_bytes;
+	uint32_t client_flags;
+};
+
+void store_probe_hash(const struct store *store, struct store_probe *probes, unsigned n);
+void store_probe_load(const struct store *store, const struct store_probe *probes, unsigned n);
+/* As store_get() for each key, but for values above value_max bytes, which are neither read nor counted. Returns the hits. */
+unsigned store_probe_get(struct store_thread *thread, const struct store_probe *probes, unsigned n,
+    uint32_t value_max, struct store_found *found);
+
+/* store_get() without counting it as an access (meta N/k/l without bump, debugging). */
 enum store_status store_peek(
     struct store_thread *thread, const struct store_key *key, struct store_view *view);
 
