@@ -5,6 +5,10 @@
  * prefetched, then each is answered, then all replies get their headers and leave. The last stage reads back what the
  * one before wrote, for checksums: by then the stores have reached the cache, and the loads wait for none.
  *
+ * A plain get in a plain packet, which most are, takes a short way through these stages (serve_burst.h): a row of them is
+ * looked up at once, and the reply's headers are the request's turned round. Whatever it does not take goes through
+ * serve_datagram(), in its place among the others.
+ *
  * The first datagram of a reply is built in the request's own packet, behind the request, where the packet is ours
  * alone and has room: nothing is allocated or freed for a small reply. More datagrams come from the pool; their headers
  * can be finished only at the end, when the total is known.
@@ -15,6 +19,7 @@
 #include <rte_prefetch.h>
 
 #include "dataplane/proto/udp_frame.h"
+#include "dataplane/serve_burst.h"
 
 /*
  * All replies to one datagram take no more than this many, 1 MiB and a little; what would exceed it is dropped. So one
@@ -32,6 +37,9 @@ struct udp_out {
 
 #define REPLY_HEADROOM 72u /* UDP, IPv6, a VLAN tag and Ethernet are 66 */
 
+#define GET_VALUE_MAX SERVE_BURST_VALUE_MAX(PROTO_UDP_PAYLOAD_MAX)
+_Static_assert(NET_UDP_SLACK >= SERVE_BURST_SLACK, "a plain datagram may be read by serve_burst.h");
+
 struct udp_sink {
 	struct serve_sink base;
 	struct worker *worker;
@@ -40,6 +48,15 @@ struct udp_sink {
 	bool reused;               /* it did */
 	unsigned out_len;
 	struct udp_out out[OUT_MAX];
+
+	/* The burst's plain gets, and the replies to them that are written. */
+	unsigned gets_len, replies_len;
+	uint8_t iface; /* where the burst came from */
+	struct store_probe probes[NET_BURST_MAX];
+	struct store_found found[NET_BURST_MAX];
+	struct net_udp_reply replies[NET_BURST_MAX];
+	bool is_get[NET_BURST_MAX]; /* of each datagram */
+
 	struct proto_udp_frame frame; /* of the request; then of each datagram of the reply */
 	uint16_t sent_len;            /* datagrams of earlier replies to the same request datagram */
 	uint16_t datagrams_len;
@@ -64,7 +81,8 @@ static inline bool
 packet_takes_reply(const struct worker *worker, const struct rte_mbuf *m)
 {
 	return m->nb_segs == 1 && m->pool == worker->pool && RTE_MBUF_DIRECT(m) &&
-	       rte_mbuf_refcnt_read(m) == 1 && reply_offset(m) + PROTO_UDP_DATAGRAM_MAX <= m->buf_len;
+	       rte_mbuf_refcnt_read(m) == 1 &&
+	       reply_offset(m) + PROTO_UDP_DATAGRAM_MAX + NET_UDP_SLACK <= m->buf_len;
 }
 
 static bool
@@ -192,6 +210,10 @@ udp_sink_destroy(struct udp_sink *sink)
 static void
 out_flush(struct udp_sink *sink)
 {
+	if (sink->replies_len) {
+		net_udp_reply(sink->worker->net, sink->iface, sink->replies, sink->replies_len);
+		sink->replies_len = 0;
+	}
 	for (unsigned i = 0; i < sink->out_len; i++)
 		net_udp_output(sink->worker->net, sink->out[i].flow, sink->out[i].m);
 	sink->out_len = 0;
@@ -237,7 +259,7 @@ request_bytes(struct udp_sink *sink, const struct rte_mbuf *m)
 
 /* Commands of one datagram are messages of their own, all with its request id. */
 static void
-serve_one(struct udp_sink *sink, const struct net_udp_rx *rx)
+serve_one(struct udp_sink *sink, struct net_udp_rx *rx)
 {
 	struct worker *worker = sink->worker;
 	const uint8_t *bytes = request_bytes(sink, rx->m);
@@ -250,6 +272,7 @@ serve_one(struct udp_sink *sink, const struct net_udp_rx *rx)
 		return;
 	}
 	worker->counters.bytes_read += len;
+	net_udp_flow(rx);
 	sink->flow = &rx->flow;
 	sink->reusable = packet_takes_reply(worker, rx->m) ? rx->m : NULL;
 	bytes += PROTO_UDP_HEADER_BYTES;
@@ -280,6 +303,7 @@ admitted(struct worker *worker, struct net_udp_rx *rx, unsigned n)
 	unsigned left = 0;
 
 	for (unsigned i = 0; i < n; i++) {
+		net_udp_flow(&rx[i]);
 		switch (gate_datagram(worker->gate, &rx[i].flow.remote, worker->clock.now_us)) {
 		case GATE_NOT_ALLOWED:
 			worker->counters.gate_not_allowed++;
@@ -298,30 +322,125 @@ admitted(struct worker *worker, struct net_udp_rx *rx, unsigned n)
 	return left;
 }
 
+/* ---- plain gets ------------------------------------------------------------------------------- */
+
+/* Is the datagram a plain get whose reply its packet can take? Then its key is noted. */
+static inline bool
+get_note(struct udp_sink *sink, const struct net_udp_rx *rx)
+{
+	const struct rte_mbuf *m = rx->m;
+	const uint8_t *bytes = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (!rx->plain || m->data_len <= PROTO_UDP_HEADER_BYTES || !packet_takes_reply(sink->worker, m) ||
+	    !proto_udp_is_whole(bytes) ||
+	    !serve_get_read(bytes + PROTO_UDP_HEADER_BYTES, m->data_len - PROTO_UDP_HEADER_BYTES,
+	        &sink->probes[sink->gets_len].key))
+		return false;
+	sink->gets_len++;
+	return true;
+}
+
+/* Writes the reply behind the request and notes it. */
+static inline void
+get_answer(
+    struct udp_sink *sink, struct rte_mbuf *m, const struct store_key *key, const struct store_found *found)
+{
+	const uint8_t *request = rte_pktmbuf_mtod(m, const uint8_t *);
+	const uint32_t offset = reply_offset(m);
+	uint8_t *reply = (uint8_t *)m->buf_addr + offset;
+
+	proto_udp_write_single(reply, request);
+	m->data_off = (uint16_t)offset;
+	m->data_len =
+	    (uint16_t)(PROTO_UDP_HEADER_BYTES + serve_get_reply(reply + PROTO_UDP_HEADER_BYTES, key, found));
+	m->pkt_len = m->data_len;
+	sink->worker->counters.bytes_written += m->data_len;
+	sink->replies[sink->replies_len++] =
+	    (struct net_udp_reply){.m = m, .request = request - NET_UDP_HEADERS};
+}
+
+/* ---- the burst -------------------------------------------------------------------------------- */
+
+static void
+serve_and_free(struct udp_sink *sink, struct net_udp_rx *rx)
+{
+	sink->reused = false;
+	serve_one(sink, rx);
+	if (!sink->reused)
+		rte_pktmbuf_free(rx->m);
+}
+
+/* n datagrams whose keys are the probes from `first` on. */
+static void
+serve_gets_row(struct udp_sink *sink, struct net_udp_rx *rx, unsigned n, unsigned first)
+{
+	struct worker *worker = sink->worker;
+	uint64_t bytes = 0, served = 0;
+
+	serve_gets(worker->serve, sink->probes + first, n, GET_VALUE_MAX, sink->found + first);
+	for (unsigned i = 0; i < n; i++) {
+		const struct store_found *found = &sink->found[first + i];
+
+		if (unlikely(found->value == NULL && found->value_bytes != 0)) {
+			serve_and_free(sink, &rx[i]);
+			continue;
+		}
+		served++;
+		bytes += rx[i].m->data_len;
+		get_answer(sink, rx[i].m, &sink->probes[first + i].key, found);
+	}
+	worker->counters.bytes_read += bytes;
+	worker->counters.udp_messages += served;
+}
+
+/* Finds the plain gets, and begins to load what all requests will need. */
+static void
+look_ahead(struct udp_sink *sink, const struct net_udp_rx *rx, unsigned n)
+{
+	struct worker *worker = sink->worker;
+	const bool plain = serve_gets_plain(worker->serve);
+
+	sink->gets_len = 0;
+	for (unsigned i = 0; i < n; i++) {
+		const struct rte_mbuf *m = rx[i].m;
+
+		sink->is_get[i] = plain && get_note(sink, &rx[i]);
+		if (unlikely(!sink->is_get[i] && m->nb_segs == 1 && m->data_len > PROTO_UDP_HEADER_BYTES))
+			serve_peek(worker->serve,
+			    rte_pktmbuf_mtod_offset(m, const uint8_t *, PROTO_UDP_HEADER_BYTES),
+			    m->data_len - PROTO_UDP_HEADER_BYTES);
+	}
+	store_probe_hash(worker->items, sink->probes, sink->gets_len);
+	serve_peeked(worker->serve);
+	store_probe_load(worker->items, sink->probes, sink->gets_len);
+}
+
 void
 udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n)
 {
 	struct worker *worker = ctx;
 	enum stage before = stage_begin(&worker->stages, STAGE_SERVE);
 	struct udp_sink *sink = worker->udp_sink;
+	unsigned row, gets = 0;
 
+	sink->iface = rx[0].flow.iface;
 	if (unlikely(worker->guards_datagrams))
 		n = admitted(worker, rx, n);
-	for (unsigned i = 0; i < n; i++) {
-		const struct rte_mbuf *m = rx[i].m;
-
-		if (likely(m->nb_segs == 1 && m->data_len > PROTO_UDP_HEADER_BYTES))
-			serve_peek(worker->serve,
-			    rte_pktmbuf_mtod_offset(m, const uint8_t *, PROTO_UDP_HEADER_BYTES),
-			    m->data_len - PROTO_UDP_HEADER_BYTES);
-	}
-	serve_peeked(worker->serve);
+	look_ahead(sink, rx, n);
 	latency_serve(&worker->latency, serve_counters(worker->serve), LATENCY_UDP);
-	for (unsigned i = 0; i < n; i++) {
-		sink->reused = false;
-		serve_one(sink, &rx[i]);
-		if (!sink->reused)
-			rte_pktmbuf_free(rx[i].m);
+	for (unsigned i = 0; i < n; i += row) {
+		for (row = 0; i + row < n && sink->is_get[i + row]; row++)
+			continue;
+		if (row) {
+			/* Requests before this row may have changed where its buckets lie. */
+			if (unlikely(i != 0))
+				store_probe_hash(worker->items, sink->probes + gets, row);
+			serve_gets_row(sink, rx + i, row, gets);
+			gets += row;
+		} else {
+			serve_and_free(sink, &rx[i]);
+			row = 1;
+		}
 	}
 	out_flush(sink);
 	stage_begin(&worker->stages, before);

@@ -8,6 +8,7 @@
 #define WIRECACHE_NET_CHECKSUM_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <rte_branch_prediction.h>
 
@@ -167,6 +168,61 @@ csum_copy(uint8_t *to, const uint8_t *from, size_t len)
 	memcpy(to + len - 16, from + len - 16, 16);
 	sums = _mm256_add_epi64(sums, _mm256_cvtepu32_epi64(csum_last(from + len, len)));
 	return csum_lanes_sum(_mm256_add_epi64(sums, more));
+}
+
+/* Which of the 32 bytes from `at` on lie before len, for len up to 128: a mask is a window of ones and zeros. */
+static inline __m256i
+csum_window(const uint8_t *bytes, uint32_t at, uint32_t len)
+{
+	static const uint8_t ones[256] = {[0 ... 127] = 0xff};
+
+	return _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(const void *)(bytes + at)),
+	    _mm256_loadu_si256((const __m256i *)(const void *)(ones + 128 - len + at)));
+}
+
+/* 32-bit lanes with the sums of two words of 16. */
+static inline __m256i
+csum_pairs(__m256i v)
+{
+	return _mm256_add_epi32(_mm256_and_si256(v, _mm256_set1_epi32(0xffff)), _mm256_srli_epi32(v, 16));
+}
+
+/*
+ * csum_bytes() for what is mostly short, with at least CSUM_PADDING readable bytes behind it: no loop and no branch
+ * that depends on more than the length's class.
+ */
+#define CSUM_PADDING 64u
+
+static inline uint64_t
+csum_padded(const uint8_t *p, uint32_t len)
+{
+	if (__builtin_expect(len > 128, 0))
+		return csum_bytes(p, len);
+	__m256i sum =
+	    _mm256_add_epi32(csum_pairs(csum_window(p, 0, len)), csum_pairs(csum_window(p, 32, len)));
+	if (len > 64) {
+		sum = _mm256_add_epi32(sum, csum_pairs(csum_window(p, 64, len)));
+		sum = _mm256_add_epi32(sum, csum_pairs(csum_window(p, 96, len)));
+	}
+	const __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+	return (uint64_t)_mm_cvtsi128_si64(_mm_add_epi32(half, _mm_unpackhi_epi64(half, half)));
+}
+
+/*
+ * Folding is taking the rest of a division by 2^16 - 1, with 0 written as ffff; a multiplication does it. Neither is
+ * for a sum of 0, which no bytes but zeros have.
+ */
+static inline bool
+csum_is_right(uint64_t sum)
+{
+	return sum % 0xffff == 0;
+}
+
+/* csum_finish(). */
+static inline uint16_t
+csum_finish_nonzero(uint64_t sum)
+{
+	return (uint16_t)(0xfffe - (sum - 1) % 0xffff);
 }
 
 /* len bytes from off of a chain, which must hold that many. */

@@ -89,8 +89,23 @@ struct net_flow {
 
 /* A received UDP datagram: m's data is the payload and nothing else; the callee owns m. */
 struct net_udp_rx {
-	struct rte_mbuf *m; /* contiguous unless it was scattered or reassembled: check nb_segs */
-	struct net_flow flow;
+	struct rte_mbuf *m;   /* contiguous unless it was scattered or reassembled: check nb_segs */
+	struct net_flow flow; /* but for iface, of a plain one only after net_udp_flow() */
+	/*
+	 * It is one buffer with its Ethernet, IPv4 (no options) and UDP headers as they came before the data, and
+	 * NET_UDP_SLACK readable bytes, of any content, behind it.
+	 */
+	bool plain;
+};
+
+#define NET_UDP_HEADERS 42u /* Ethernet, IPv4, UDP */
+#define NET_UDP_SLACK   64u
+
+/* A reply to a plain datagram. */
+struct net_udp_reply {
+	struct rte_mbuf
+	    *m; /* data: the payload, one buffer, NET_HEADROOM before it and NET_UDP_SLACK behind */
+	const uint8_t *request; /* the request's headers: may lie in m, not where its headers will be */
 };
 
 /* An ICMP or ICMPv6 error whose inner packet was ours, already validated as far as the IP layer can. */
@@ -109,6 +124,8 @@ struct net_env {
 	    *pool; /* for packets that the stack makes; data room >= 2048 + RTE_PKTMBUF_HEADROOM */
 	/* Takes one finished frame, always. */
 	void (*tx)(void *ctx, uint8_t iface, struct rte_mbuf *m);
+	/* Takes n of them; NULL: tx() is called for each. */
+	void (*tx_burst)(void *ctx, uint8_t iface, struct rte_mbuf **pkts, unsigned n);
 	uint64_t (*random)(void *ctx);
 	/* Zeroed memory for connections and queues, 64-byte aligned; NULL when there is none. free gets the same size. */
 	void *(*alloc)(void *ctx, size_t bytes);
@@ -192,6 +209,12 @@ const struct net_iface *net_iface(const struct net_stack *stack, uint8_t index);
  * Fragments when larger than the MTU. flow: as received (replies swap by themselves).
  */
 void net_udp_output(struct net_stack *stack, const struct net_flow *flow, struct rte_mbuf *m);
+
+/* Fills in the flow of a plain datagram while its headers are still there; no effect on another. */
+void net_udp_flow(struct net_udp_rx *rx);
+
+/* Sends replies that leave by the interface on which the requests came, as net_udp_output() would. Takes all. */
+void net_udp_reply(struct net_stack *stack, uint8_t iface, const struct net_udp_reply *replies, unsigned n);
 
 /*
  * Sends one IP packet: m's data starts with the layer 4 header, whose checksum field is zero. Adds IP and Ethernet,

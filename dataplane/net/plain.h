@@ -17,8 +17,7 @@
 #include "dataplane/net/stack.h"
 
 #define PLAIN_HEADERS (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr))
-#define PLAIN_TYPE    RTE_BE32(0x08004500) /* Ethernet type IPv4; version 4, five words; the TOS byte is free */
-#define PLAIN_MASK    RTE_BE32(0xffffff00)
+#define PLAIN_DST4    30u /* of the destination address in the frame */
 #define PLAIN_ECN_CE  0x03u
 
 static inline uint64_t
@@ -48,34 +47,25 @@ plain_load16(const uint8_t *p)
 	return v;
 }
 
-/* Headers with their checksum in them sum up to all ones. */
-static inline bool
-plain_sum_ok(uint64_t sum)
+/* Instructions that a register can take, where rte_byteorder.h has one that merges halves. */
+static inline uint16_t
+plain_be16(uint16_t v)
 {
-	return csum_fold(sum) == 0xffff;
+	return __builtin_bswap16(v);
 }
 
-/* By the port's verdict where it has one. */
-static inline bool
-plain_ip_sum_ok(const struct iface *ifc, const struct rte_mbuf *m, const uint8_t *ip)
+/* The port's verdict counts where it has one: SUM is what to compute else. */
+#define PLAIN_SUM_OK(ifc, m, which, SUM)                                                                    \
+	((((ifc)->conf.offloads & NET_OFFLOAD_RX_CSUM) &&                                                   \
+	     ((m)->ol_flags & RTE_MBUF_F_RX_##which##_CKSUM_MASK) != RTE_MBUF_F_RX_##which##_CKSUM_UNKNOWN) \
+	        ? ((m)->ol_flags & RTE_MBUF_F_RX_##which##_CKSUM_MASK) != RTE_MBUF_F_RX_##which##_CKSUM_BAD \
+	        : csum_is_right(SUM))
+
+static inline uint64_t
+plain_l4_sum_in(const uint8_t *ip, const uint8_t *l4, uint32_t l4_len)
 {
-	const uint64_t verdict = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
-
-	if ((ifc->conf.offloads & NET_OFFLOAD_RX_CSUM) && verdict != RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN)
-		return verdict != RTE_MBUF_F_RX_IP_CKSUM_BAD;
-	return plain_sum_ok(csum_ip4_header(ip));
-}
-
-static inline bool
-plain_l4_sum_ok(
-    const struct iface *ifc, const struct rte_mbuf *m, const uint8_t *ip, const uint8_t *l4, uint32_t l4_len)
-{
-	const uint64_t verdict = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-
-	if ((ifc->conf.offloads & NET_OFFLOAD_RX_CSUM) && verdict != RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN)
-		return verdict != RTE_MBUF_F_RX_L4_CKSUM_BAD;
-	return plain_sum_ok(csum_bytes(l4, l4_len) + plain_load32(ip + 12) + plain_load32(ip + 16) +
-	                    rte_cpu_to_be_16(ip[9]) + rte_cpu_to_be_16((uint16_t)l4_len));
+	return csum_padded(l4, l4_len) + plain_load32(ip + 12) + plain_load32(ip + 16) +
+	       ((uint32_t)ip[9] << 8) + plain_be16((uint16_t)l4_len);
 }
 
 /* No host has it: this network, loopback, multicast, reserved, broadcast, ourselves. */
@@ -88,14 +78,14 @@ plain_source_ok(const struct iface *ifc, rte_be32_t source)
 }
 
 static inline struct net_flow
-plain_flow(const struct iface *ifc, const uint8_t *ip, uint32_t ports)
+plain_flow(uint8_t iface, const uint8_t *ip, uint32_t ports)
 {
 	return (struct net_flow){
 	    .local = net_addr_v4(plain_load32(ip + 16)),
 	    .remote = net_addr_v4(plain_load32(ip + 12)),
 	    .local_port = (rte_be16_t)(ports >> 16), /* little-endian load: the source comes first */
 	    .remote_port = (rte_be16_t)ports,
-	    .iface = ifc->index,
+	    .iface = iface,
 	};
 }
 
@@ -104,17 +94,18 @@ plain_udp_input(
     struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m, const uint8_t *ip, uint32_t l4_len)
 {
 	const uint8_t *l4 = ip + sizeof(struct rte_ipv4_hdr);
-	const uint32_t ports = plain_load32(l4), len = rte_be_to_cpu_16(plain_load16(l4 + 4));
+	const uint32_t ports = plain_load32(l4), len = plain_be16(plain_load16(l4 + 4));
 
 	if (unlikely(len < sizeof(struct rte_udp_hdr) || len > l4_len || (rte_be16_t)ports == 0 ||
 	             (rte_be16_t)(ports >> 16) != stack->udp_ports[0] || stack->udp_ports[0] == 0))
 		return false;
-	if (unlikely(plain_load16(l4 + 6) != 0 && !plain_l4_sum_ok(ifc, m, ip, l4, len)))
+	if (unlikely(plain_load16(l4 + 6) != 0 && !PLAIN_SUM_OK(ifc, m, L4, plain_l4_sum_in(ip, l4, len))))
 		return false;
 	NET_COUNT(stack, udp_rx);
 	struct net_udp_rx *rx = &stack->udp_rx[stack->udp_rx_len++];
-	rx->flow = plain_flow(ifc, ip, ports);
+	rx->flow.iface = ifc->index;
 	rx->m = m;
+	rx->plain = true;
 	pkt_cut(m, PLAIN_HEADERS + sizeof(struct rte_udp_hdr), len - (uint32_t)sizeof(struct rte_udp_hdr));
 	return true;
 }
@@ -125,35 +116,60 @@ plain_tcp_input(
 {
 	const uint8_t *l4 = ip + sizeof(struct rte_ipv4_hdr);
 
-	if (unlikely(l4_len < sizeof(struct rte_tcp_hdr) || !plain_l4_sum_ok(ifc, m, ip, l4, l4_len)))
+	if (unlikely(l4_len < sizeof(struct rte_tcp_hdr) ||
+	             !PLAIN_SUM_OK(ifc, m, L4, plain_l4_sum_in(ip, l4, l4_len))))
 		return false;
 	struct tcp_rx *rx = &stack->tcp_rx[stack->tcp_rx_len++];
-	rx->flow = plain_flow(ifc, ip, plain_load32(l4));
+	rx->flow = plain_flow(ifc->index, ip, plain_load32(l4));
 	rx->m = m;
 	rx->ecn_ce = (ip[1] & PLAIN_ECN_CE) == PLAIN_ECN_CE;
 	pkt_cut(m, PLAIN_HEADERS, l4_len);
 	return true;
 }
 
-/* Collects a datagram or segment for its layer; m's data starts with the Ethernet header. */
+/* Ours by its destination, IPv4 without options or fragments; one compare. */
+static inline bool
+plain_head_ok(const struct iface *ifc, const uint8_t *eth)
+{
+	const __m256i head = _mm256_loadu_si256((const __m256i *)(const void *)eth);
+	const __m256i want = _mm256_load_si256((const __m256i *)(const void *)ifc->plain_head);
+	const __m256i mask = _mm256_load_si256((const __m256i *)(const void *)ifc->plain_mask);
+
+	return _mm256_testz_si256(_mm256_xor_si256(head, want), mask) &&
+	       plain_load32(eth + PLAIN_DST4) == ifc->addr4;
+}
+
+/* Once for each interface. */
+static inline void
+plain_head_setup(struct iface *ifc)
+{
+	static const uint8_t mask[PLAIN_HEAD] = {
+	    [0 ... 5] = 0xff, [12 ... 14] = 0xff, [20] = 0x3f, [21] = 0xff};
+
+	memcpy(ifc->plain_mask, mask,
+	    sizeof(mask)); /* MAC, type, version and words, more fragments and offset */
+	memcpy(ifc->plain_head, &ifc->conf.mac, sizeof(ifc->conf.mac));
+	ifc->plain_head[12] = RTE_ETHER_TYPE_IPV4 >> 8;
+	ifc->plain_head[13] = RTE_ETHER_TYPE_IPV4 & 0xff;
+	ifc->plain_head[14] = RTE_IPV4_VHL_DEF;
+}
+
+/* Collects a datagram or segment for its layer; m's data starts with the Ethernet header. Only with ifc->plain. */
 static inline bool
 plain_input(struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m)
 {
 	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *), *ip = eth + sizeof(struct rte_ether_hdr);
 
 	if (unlikely(m->nb_segs != 1 || m->data_len < PLAIN_HEADERS + sizeof(struct rte_udp_hdr) ||
-	             !ifc->plain || (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)))
+	             m->data_off + m->data_len + NET_UDP_SLACK > m->buf_len ||
+	             (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)))
 		return false;
-	if (unlikely(
-	        (plain_load64(eth) & RTE_LE64(0x0000ffffffffffff)) != ifc->mac48 ||
-	        (plain_load32(eth + 12) & PLAIN_MASK) != PLAIN_TYPE || plain_load32(ip + 16) != ifc->addr4 ||
-	        (plain_load16(ip + 6) & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0 ||
-	        !plain_source_ok(ifc, plain_load32(ip + 12))))
+	if (unlikely(!plain_head_ok(ifc, eth) || !plain_source_ok(ifc, plain_load32(ip + 12))))
 		return false;
-	const uint32_t total = rte_be_to_cpu_16(plain_load16(ip + 2));
+	const uint32_t total = plain_be16(plain_load16(ip + 2));
 	if (unlikely(total > m->data_len - sizeof(struct rte_ether_hdr) ||
 	             total < sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr) ||
-	             !plain_ip_sum_ok(ifc, m, ip)))
+	             !PLAIN_SUM_OK(ifc, m, IP, csum_ip4_header(ip))))
 		return false;
 	if (ip[9] == IPPROTO_UDP)
 		return plain_udp_input(stack, ifc, m, ip, total - (uint32_t)sizeof(struct rte_ipv4_hdr));

@@ -91,6 +91,7 @@ net_iface_setup(struct iface *ifc, const struct net_iface *conf, uint8_t index)
 		ifc->broadcast4 = conf->prefix4 < 31 ? ifc->addr4 | ~ifc->mask4 : RTE_BE32(0xffffffff);
 	}
 	ifc->plain = ifc->addr4 != 0 && conf->vlan_id == 0;
+	plain_head_setup(ifc);
 	ifc->ip6 = conf->mtu >= IP6_MTU_MIN;
 	if (net_addr_is_zero(&conf->addr6[0]))
 		net_link_local(&conf->mac, &ifc->conf.addr6[0]);
@@ -258,6 +259,7 @@ void
 net_input(struct net_stack *stack, uint8_t iface, struct rte_mbuf **pkts, unsigned n)
 {
 	const struct iface *ifc = &stack->ifaces[iface];
+	const bool plain = ifc->plain;
 	uint64_t bytes = 0;
 
 	/* Headers and a small request or reply: what another core wrote comes late. */
@@ -273,7 +275,7 @@ net_input(struct net_stack *stack, uint8_t iface, struct rte_mbuf **pkts, unsign
 		bytes += pkts[i]->pkt_len;
 		if (i + READ_AHEAD < n)
 			net_prefetch_large(pkts[i + READ_AHEAD]);
-		if (unlikely(!plain_input(stack, ifc, pkts[i])))
+		if (unlikely(!plain || !plain_input(stack, ifc, pkts[i])))
 			eth_input(stack, ifc, pkts[i]);
 	}
 	stack->counters.rx_bytes += bytes;

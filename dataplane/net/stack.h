@@ -28,6 +28,8 @@
 #define RX_CONTIGUOUS_MIN 128u
 #define RATE_TOKEN        1000000u
 
+#define PLAIN_HEAD 32u /* bytes compared at once: to the middle of the destination address */
+
 struct neigh_table;
 struct reassembly;
 
@@ -38,6 +40,8 @@ struct iface {
 	rte_be32_t addr4, mask4, broadcast4; /* 0 without IPv4 */
 	struct net_addr prefix6_mask;
 	struct net_addr solicited6[NET_ADDRS6_MAX]; /* solicited-node multicast of each address; zero: none */
+	/* Of a plain packet's first bytes: what they are, where plain_mask has ones. */
+	uint8_t plain_head[PLAIN_HEAD] __rte_aligned(PLAIN_HEAD), plain_mask[PLAIN_HEAD];
 	uint8_t index;
 	bool ip6;   /* the MTU allows IPv6 */
 	bool plain; /* IPv4 and no VLAN: most packets may take the short way of plain.h */
@@ -149,6 +153,16 @@ ip6_on_link(const struct iface *ifc, const struct net_addr *a)
 bool rate_limit_take(struct rate_limit *limit, uint64_t now_us);
 /* A buffer for a packet that the stack makes, or NULL, counted. */
 struct rte_mbuf *net_alloc_or_null(struct net_stack *stack);
+
+static inline void
+net_tx_burst(struct net_stack *stack, uint8_t iface, struct rte_mbuf **pkts, unsigned n)
+{
+	if (stack->env.tx_burst != NULL)
+		stack->env.tx_burst(stack->env.ctx, iface, pkts, n);
+	else
+		for (unsigned i = 0; i < n; i++)
+			stack->env.tx(stack->env.ctx, iface, pkts[i]);
+}
 
 /* ---- eth.c ------------------------------------------------------------------------------------ */
 void eth_input(struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m);

@@ -2,6 +2,7 @@
  * UDP (RFC 768): datagrams for bound ports are collected for the application, a burst at a time; others are
  * answered with port unreachable.
  */
+#include "dataplane/net/neigh.h"
 #include "dataplane/net/pkt.h"
 #include "dataplane/net/plain.h"
 #include "dataplane/net/stack.h"
@@ -55,7 +56,8 @@ udp_input(struct net_stack *stack, struct ip_rx *rx)
 	}
 	NET_COUNT(stack, udp_rx);
 	pkt_cut(rx->m, rx->l4_off + sizeof(*udp), len - sizeof(*udp));
-	stack->udp_rx[stack->udp_rx_len++] = (struct net_udp_rx){.m = rx->m, .flow = rx->flow};
+	stack->udp_rx[stack->udp_rx_len++] =
+	    (struct net_udp_rx){.m = rx->m, .flow = rx->flow, .plain = false};
 }
 
 void
@@ -81,4 +83,127 @@ net_udp_output(struct net_stack *stack, const struct net_flow *flow, struct rte_
 	if (unlikely(!plain_output(stack, flow, IPPROTO_UDP, m, sizeof(*udp), RTE_MBUF_F_TX_UDP_CKSUM,
 	        offsetof(struct rte_udp_hdr, dgram_cksum))))
 		net_ip_output(stack, flow, IPPROTO_UDP, m, 0);
+}
+
+void
+net_udp_flow(struct net_udp_rx *rx)
+{
+	const uint8_t *ip =
+	    rte_pktmbuf_mtod(rx->m, const uint8_t *) - NET_UDP_HEADERS + sizeof(struct rte_ether_hdr);
+
+	if (rx->plain)
+		rx->flow = plain_flow(rx->flow.iface, ip, plain_load32(ip + sizeof(struct rte_ipv4_hdr)));
+}
+
+/* ---- replies ---------------------------------------------------------------------------------- */
+
+/* Where the last of a row of replies went; most of the next ones go there, too. */
+struct reply_hop {
+	rte_be32_t addr;
+	const struct rte_ether_addr *mac; /* NULL: not known, or nothing sent yet */
+};
+
+static inline const struct rte_ether_addr *
+reply_mac(struct net_stack *stack, const struct iface *ifc, struct reply_hop *last, rte_be32_t remote)
+{
+	const bool on_link = ((remote ^ ifc->addr4) & ifc->mask4) == 0;
+	const rte_be32_t hop = on_link ? remote : net_addr_get_v4(&ifc->conf.gateway4);
+
+	if (unlikely(last->mac == NULL || last->addr != hop)) {
+		const struct net_addr addr = on_link ? net_addr_v4(remote) : ifc->conf.gateway4;
+
+		*last = (struct reply_hop){.addr = hop, .mac = neigh_known(stack, ifc, &addr)};
+	}
+	return last->mac;
+}
+
+/* What plain_output() cannot send either: the general way. */
+static __attribute__((noinline)) void
+reply_general(struct net_stack *stack, const struct iface *ifc, const struct net_udp_reply *reply)
+{
+	const uint8_t *ip = reply->request + sizeof(struct rte_ether_hdr);
+	const struct net_flow flow =
+	    plain_flow(ifc->index, ip, plain_load32(ip + sizeof(struct rte_ipv4_hdr)));
+
+	net_udp_output(stack, &flow, reply->m);
+}
+
+/* Headers of one reply, the request's turned round; m's data then begins with Ethernet's. False: nothing was done. */
+static inline bool
+reply_headers(struct net_stack *stack, const struct iface *ifc, struct reply_hop *last,
+    const struct net_udp_reply *reply)
+{
+	struct rte_mbuf *m = reply->m;
+	const uint8_t *ip_in = reply->request + sizeof(struct rte_ether_hdr);
+	const rte_be32_t remote = plain_load32(ip_in + 12), local = ifc->addr4;
+	const uint32_t ports = plain_load32(ip_in + sizeof(struct rte_ipv4_hdr));
+	const uint32_t len = m->data_len + (uint32_t)sizeof(struct rte_udp_hdr);
+	const uint32_t total = len + (uint32_t)sizeof(struct rte_ipv4_hdr), offloads = ifc->conf.offloads;
+	const struct rte_ether_addr *mac = reply_mac(stack, ifc, last, remote);
+
+	if (unlikely(mac == NULL || total > ifc->conf.mtu))
+		return false;
+	uint8_t *payload = rte_pktmbuf_mtod(m, uint8_t *), *eth = payload - NET_UDP_HEADERS;
+	uint8_t *ip = eth + sizeof(struct rte_ether_hdr);
+	const uint64_t addresses = (uint64_t)local | (uint64_t)remote << 32;
+	const uint64_t pseudo = (uint64_t)local + remote + RTE_BE16(IPPROTO_UDP) + plain_be16((uint16_t)len);
+	uint64_t udp = (uint64_t)(ports >> 16 | ports << 16) | (uint64_t)plain_be16((uint16_t)len) << 32;
+	uint16_t sum;
+
+	if (offloads & NET_OFFLOAD_TX_L4_CSUM) {
+		sum = csum_fold(pseudo);
+	} else {
+		/* A rest of 0 is written as ffff here: 0 would mean "none" (RFC 768). */
+		sum = (uint16_t)(0xffff - (csum_padded(payload, m->data_len) + pseudo + (uint32_t)udp +
+		                              (uint32_t)(udp >> 32)) %
+		                              0xffff);
+	}
+	udp |= (uint64_t)sum << 48;
+	memcpy(payload - sizeof(udp), &udp, sizeof(udp));
+
+	const uint32_t first = rte_cpu_to_be_32((uint32_t)RTE_IPV4_VHL_DEF << 24 | total);
+	const uint32_t second = rte_cpu_to_be_32((uint32_t)stack->ip4_id++ << 16);
+	uint32_t third = rte_cpu_to_be_32(IP_HOPS << 24 | (uint32_t)IPPROTO_UDP << 16);
+	if (!(offloads & NET_OFFLOAD_TX_IP4_CSUM))
+		third |= (uint32_t)csum_finish_nonzero((uint64_t)first + second + third + local + remote)
+		         << 16;
+	const uint64_t head = (uint64_t)first | (uint64_t)second << 32;
+	memcpy(ip, &head, sizeof(head));
+	memcpy(ip + 8, &third, sizeof(third));
+	memcpy(ip + 12, &addresses, sizeof(addresses));
+
+	memcpy(eth, mac, RTE_ETHER_ADDR_LEN);
+	memcpy(eth + RTE_ETHER_ADDR_LEN, ifc->plain_head, RTE_ETHER_ADDR_LEN);
+	memcpy(eth + 2 * RTE_ETHER_ADDR_LEN, ifc->plain_head + 12, sizeof(uint16_t));
+	m->ol_flags = RTE_MBUF_F_TX_IPV4 | (offloads & NET_OFFLOAD_TX_IP4_CSUM ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
+	              (offloads & NET_OFFLOAD_TX_L4_CSUM ? RTE_MBUF_F_TX_UDP_CKSUM : 0);
+	m->tx_offload = rte_mbuf_tx_offload(sizeof(struct rte_ether_hdr), sizeof(struct rte_ipv4_hdr),
+	    sizeof(struct rte_udp_hdr), 0, 0, 0, 0);
+	m->data_off = (uint16_t)(m->data_off - NET_UDP_HEADERS);
+	m->data_len = (uint16_t)(m->data_len + NET_UDP_HEADERS);
+	m->pkt_len = m->data_len;
+	return true;
+}
+
+void
+net_udp_reply(struct net_stack *stack, uint8_t iface, const struct net_udp_reply *replies, unsigned n)
+{
+	const struct iface *ifc = &stack->ifaces[iface];
+	struct reply_hop last = {.mac = NULL};
+	struct rte_mbuf *ready[NET_BURST_MAX];
+	uint64_t bytes = 0;
+	unsigned len = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (unlikely(!reply_headers(stack, ifc, &last, &replies[i]))) {
+			reply_general(stack, ifc, &replies[i]);
+			continue;
+		}
+		bytes += replies[i].m->pkt_len;
+		ready[len++] = replies[i].m;
+	}
+	stack->counters.udp_tx += len;
+	stack->counters.tx_packets += len;
+	stack->counters.tx_bytes += bytes;
+	net_tx_burst(stack, iface, ready, len);
 }

@@ -50,6 +50,24 @@ proto_udp_write(uint8_t *datagram, const struct proto_udp_frame *frame)
 	memcpy(datagram, &header, sizeof(header));
 }
 
+/* proto_udp_read() of a datagram that is long enough, without its fields: a request of one datagram? */
+static inline bool
+proto_udp_is_whole(const uint8_t *datagram)
+{
+	return datagram[4] == 0 && datagram[5] == 1;
+}
+
+/* Writes the header of a reply of one datagram to the request whose header is at `request`. */
+static inline void
+proto_udp_write_single(uint8_t *datagram, const uint8_t *request)
+{
+	uint16_t request_id;
+
+	memcpy(&request_id, request, sizeof(request_id));
+	const uint64_t header = (uint64_t)request_id | 1ull << 40; /* as it lies in memory: total is 0, 1 */
+	memcpy(datagram, &header, sizeof(header));
+}
+
 /* Datagrams that a reply of `bytes` takes; 0: more than the header can count, the reply is to be dropped. */
 static inline uint32_t
 proto_udp_datagrams(uint64_t bytes)

@@ -123,6 +123,7 @@ static void
 op_udp_input(void *ctx, struct net_udp_rx *rx, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
+		net_udp_flow(&rx[i]);
 		if (rig.app & APP_ECHO)
 			net_udp_output(rig.stack, &rx[i].flow, rx[i].m);
 		else

@@ -283,9 +283,9 @@ def store(stream, key, value):
     exchange(stream, b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value), b"STORED\r\n")
 
 
-def fetched(key, value):
+def fetched(key, value, flags=0):
     """What `get` of that key answers."""
-    return b"VALUE %s 0 %d\r\n%s\r\nEND\r\n" % (key, len(value), value)
+    return b"VALUE %s %d %d\r\n%s\r\nEND\r\n" % (key, flags, len(value), value)
 
 
 def note(text):

@@ -144,5 +144,30 @@ def many_requests_at_once_are_each_answered_once(_target):
             assert seen == set(range(start, start + 32))
 
 
+@test
+def gets_among_other_requests_are_each_answered_once(_target):
+    """Small values and absent ones, values that take most of a datagram, and sets, at once."""
+    values = {b"small": b"x" * 10, b"empty": b"", b"most": b"y" * 1080, b"over": b"y" * 1300, b"two": b"z" * 3000}
+    with udp_socket() as sock:
+        for key, value in values.items():
+            assert ask(sock, b"set %s 9 0 %d\r\n%s\r\n" % (key, len(value), value)) == b"STORED\r\n"
+        keys = [*values, b"absent"]
+        for start in range(0, 1024, 32):
+            expected, answers = {}, {}
+            for request_id in range(start, start + 32):
+                key = keys[request_id * 7 % len(keys)]
+                if request_id % 5 == 0:
+                    request, expected[request_id] = b"set other 0 0 2\r\nab\r\n", b"STORED\r\n"
+                else:
+                    request = b"get %s\r\n" % key
+                    expected[request_id] = fetched(key, values[key], 9) if key in values else b"END\r\n"
+                sock.send(FRAME.pack(request_id, 0, 1, 0) + request)
+            while any(len(answers.get(i, b"")) < len(answer) for i, answer in expected.items()):
+                datagram = sock.recv(2048)
+                request_id = FRAME.unpack_from(datagram)[0]
+                answers[request_id] = answers.get(request_id, b"") + datagram[FRAME.size:]
+            assert answers == expected
+
+
 if __name__ == "__main__":
     appliance.main()

@@ -120,6 +120,7 @@ rig_op_udp_input(void *ctx, struct net_udp_rx *rx, unsigned n)
 {
 	rig.udp_calls++;
 	for (unsigned i = 0; i < n; i++) {
+		net_udp_flow(&rx[i]);
 		rig.udp_flow[rig.udp_len++ % NET_BURST_MAX] = rx[i].flow;
 		rig.udp_bytes_len = rig_flatten(rx[i].m, rig.udp_bytes, sizeof(rig.udp_bytes));
 		rig.udp_segs = rx[i].m->nb_segs;

@@ -132,8 +132,25 @@ any_frame_fares_alike_on_both_ways(void **state)
 	assert_in_range(delivered, FRAMES / 20, FRAMES - FRAMES / 20);
 }
 
+/* The ways of a reply: two of net_udp_output(), and the request's headers turned round. */
+enum reply_way { GENERAL, PLAIN, TURNED };
+
+/* The headers of the request that came by flow. */
+static const uint8_t *
+request_make(const struct net_flow *flow)
+{
+	static uint8_t request[NET_UDP_HEADERS];
+	const rte_be32_t remote = net_addr_get_v4(&flow->remote);
+
+	frame_udp4(2, RIG_PORT, 0);
+	memcpy(frame.b + ETH_BYTES + 12, &remote, sizeof(remote));
+	memcpy(frame.b + ETH_BYTES + IP4_BYTES, &flow->remote_port, sizeof(flow->remote_port));
+	memcpy(request, frame.b, sizeof(request));
+	return request;
+}
+
 static struct rte_mbuf *
-reply_make(uint32_t len, bool plain)
+reply_make(uint32_t len, enum reply_way way)
 {
 	struct net_flow flow = flow4_to(len % 3 ? 2 : 77, RIG_PORT, (uint16_t)(40000 + len));
 	struct rte_mbuf *m = rte_pktmbuf_alloc(rig.pool);
@@ -144,24 +161,28 @@ reply_make(uint32_t len, bool plain)
 	uint8_t *bytes = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)len);
 	for (uint32_t i = 0; i < len; i++)
 		bytes[i] = (uint8_t)(i * 7 + len);
-	rig.stack->ifaces[0].plain = plain;
+	rig.stack->ifaces[0].plain = way != GENERAL;
 	rig.stack->ip4_id = (uint16_t)len;
-	net_udp_output(rig.stack, &flow, m);
+	if (way == TURNED)
+		net_udp_reply(
+		    rig.stack, 0, &(struct net_udp_reply){.m = m, .request = request_make(&flow)}, 1);
+	else
+		net_udp_output(rig.stack, &flow, m);
 	assert_int_equal(rig.tx_len, 1);
 	rig.tx_len = 0;
 	return rig.tx[0];
 }
 
 static void
-replies_leave_alike(uint32_t offloads)
+replies_leave_alike(enum reply_way way, uint32_t offloads)
 {
 	rig.stack->ifaces[0].conf.offloads = offloads;
 	for (unsigned i = 0; i < REPLIES; i++) {
 		const uint32_t len = (uint32_t)(rig_op_random(NULL) % 1472);
 		const struct net_counters before = *net_counters(rig.stack);
-		struct rte_mbuf *a = reply_make(len, true);
+		struct rte_mbuf *a = reply_make(len, way);
 		struct net_counters by_plain = *net_counters(rig.stack);
-		struct rte_mbuf *b = reply_make(len, false);
+		struct rte_mbuf *b = reply_make(len, GENERAL);
 		struct net_counters by_general = *net_counters(rig.stack);
 
 		counters_subtract(&by_general, &by_plain);
@@ -186,9 +207,54 @@ any_reply_leaves_alike_on_both_ways(void **state)
 	rig_know4(2);
 	rig_know4(77);
 	rig_know4(RIG_GATEWAY);
-	replies_leave_alike(0);
-	replies_leave_alike(NET_OFFLOAD_TX_L4_CSUM);
-	replies_leave_alike(NET_OFFLOAD_TX_L4_CSUM | NET_OFFLOAD_TX_IP4_CSUM);
+	for (enum reply_way way = PLAIN; way <= TURNED; way++) {
+		replies_leave_alike(way, 0);
+		replies_leave_alike(way, NET_OFFLOAD_TX_L4_CSUM);
+		replies_leave_alike(way, NET_OFFLOAD_TX_L4_CSUM | NET_OFFLOAD_TX_IP4_CSUM);
+	}
+}
+
+/* Not known, or too large for the link: what the short way leaves is asked for, or fragmented. */
+static void
+reply_that_cannot_leave_at_once_takes_the_general_way(void **state)
+{
+	struct net_flow flow = flow4_to(9, RIG_PORT, 40000);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(rig.pool);
+
+	m->data_off = NET_HEADROOM;
+	rte_pktmbuf_append(m, 100);
+	net_udp_reply(rig.stack, 0, &(struct net_udp_reply){.m = m, .request = request_make(&flow)}, 1);
+	assert_int_equal(rig.tx_len, 1);
+	rig_sent(0);
+	assert_int_equal(get16(sent + 12), TYPE_ARP);
+	rig_know4(2);
+	m = rte_pktmbuf_alloc(rig.pool);
+	m->data_off = NET_HEADROOM;
+	rte_pktmbuf_append(m, 1600);
+	flow = flow4_to(2, RIG_PORT, 40000);
+	net_udp_reply(rig.stack, 0, &(struct net_udp_reply){.m = m, .request = request_make(&flow)}, 1);
+	assert_int_equal(rig.tx_len, 2);
+	rig_tx_clear();
+}
+
+/* Each length, and one wrong bit of it. */
+static void
+padded_sum_of_any_length_is_the_plain_one(void **state)
+{
+	uint8_t bytes[300 + CSUM_PADDING];
+
+	for (uint32_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 113 + 77);
+	for (uint32_t len = 1; len <= 300; len++) {
+		const uint64_t sum = csum_padded(bytes, len);
+		const uint16_t field = csum_finish_nonzero(sum);
+
+		assert_int_equal(csum_fold(sum), csum_fold(csum_bytes(bytes, len)));
+		assert_int_equal(field, csum_finish(sum));
+		assert_true(csum_is_right(sum + field));
+		assert_false(csum_is_right(sum + (field ^ 1u << len % 16)));
+	}
+	assert_int_equal(csum_finish_nonzero(0xffff), csum_finish(0xffff));
 }
 
 /* TRAIN segments of `len` bytes. */
@@ -278,22 +344,29 @@ train_to_a_neighbour_yet_unknown_waits_like_any_packet(void **state)
 
 /* The short way goes by the same table: an entry that grows old is asked about, and one that changed is believed. */
 static void
-neighbour_that_changes_is_followed(void **state)
+neighbour_is_followed(enum reply_way way)
 {
 	rig_know4(2);
 	rig_know4(77);
-	rte_pktmbuf_free(reply_make(7, true));
+	rte_pktmbuf_free(reply_make(7, way));
 	rig_advance(NEIGH_REACHABLE_US + 1);
-	struct rte_mbuf *m = reply_make(7, true);
+	struct rte_mbuf *m = reply_make(7, way);
 	const struct net_addr peer = addr4_of(2);
 	assert_int_equal(neigh_state(rig.stack, 0, &peer), NEIGH_DELAY);
 	rte_pktmbuf_free(m);
 	frame_arp(2, 9, 2, 1, false); /* host 2 now has the MAC of 9 */
 	rig_rx();
-	m = reply_make(7, true);
+	m = reply_make(7, way);
 	const struct rte_ether_addr mac = mac_of(9);
 	assert_memory_equal(rte_pktmbuf_mtod(m, void *), &mac, sizeof(mac));
 	rte_pktmbuf_free(m);
+}
+
+static void
+neighbour_that_changes_is_followed(void **state)
+{
+	neighbour_is_followed(PLAIN);
+	neighbour_is_followed(TURNED);
 }
 
 int
@@ -304,6 +377,8 @@ main(void)
 	    RIG_TEST(any_reply_leaves_alike_on_both_ways),
 	    RIG_TEST(train_leaves_as_its_segments_alone_would),
 	    RIG_TEST(train_to_a_neighbour_yet_unknown_waits_like_any_packet),
+	    RIG_TEST(reply_that_cannot_leave_at_once_takes_the_general_way),
+	    cmocka_unit_test(padded_sum_of_any_length_is_the_plain_one),
 	    RIG_TEST(neighbour_that_changes_is_followed),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -82,7 +82,7 @@ static void
 udp_frame_round_trip(void **state)
 {
 	struct proto_udp_frame frame = {.request_id = 0xabcd, .sequence = 0, .total = 1}, back;
-	uint8_t datagram[9] = {0};
+	uint8_t datagram[9] = {0}, reply[8], expected[8];
 
 	proto_udp_write(datagram, &frame);
 	assert_int_equal(datagram[0], 0xab);
@@ -92,6 +92,15 @@ udp_frame_round_trip(void **state)
 	frame.total = 2;
 	proto_udp_write(datagram, &frame);
 	assert_false(proto_udp_read(datagram, sizeof(datagram), &back));
+	frame = (struct proto_udp_frame){.request_id = 0x1234, .sequence = 7, .total = 1};
+	proto_udp_write(datagram, &frame);
+	assert_true(proto_udp_is_whole(datagram));
+	proto_udp_write_single(reply, datagram);
+	proto_udp_write(expected, &(struct proto_udp_frame){.request_id = 0x1234, .total = 1});
+	assert_memory_equal(reply, expected, sizeof(reply));
+	frame.total = 256;
+	proto_udp_write(datagram, &frame);
+	assert_false(proto_udp_is_whole(datagram));
 }
 
 static void

@@ -1,0 +1,89 @@
+/*
+ * Plain gets of a burst: `get <key>\r\n`, one key, small values. What serve_get.c does for a request in a stream is done
+ * here for all of a burst, a stage at a time, each reply written straight to where it leaves from.
+ *
+ *   serve_get_read()    is it one? its key
+ *   store_probe_hash(), store_probe_load()
+ *   serve_gets()        looks all up, counts
+ *   serve_get_reply()   writes a reply
+ */
+#ifndef WIRECACHE_SERVE_BURST_H
+#define WIRECACHE_SERVE_BURST_H
+
+#include <immintrin.h>
+
+#include "dataplane/proto/reply.h"
+#include "dataplane/proto/request.h"
+#include "dataplane/proto/scan.h"
+#include "dataplane/serve.h"
+
+/* Bytes of any content that must be readable behind a request, and writable behind the longest reply. */
+#define SERVE_BURST_SLACK 32u
+
+/* A reply of at most `room` bytes has a value of at most these. */
+#define SERVE_BURST_VALUE_MAX(room) ((room) - (PROTO_KEY_MAX + PROTO_VALUE_HEAD_MAX + 7u))
+
+/* Nobody watches, nothing is counted by prefix, nobody has to log in: a get is no more than what is done here. */
+bool serve_gets_plain(const struct serve *serve);
+
+/* Looks up and counts a row of gets; found->value_bytes of those that are left to serve_datagram() is UINT32_MAX. */
+void serve_gets(struct serve *serve, const struct store_probe *probes, unsigned n, uint32_t value_max,
+    struct store_found *found);
+
+/* `get <key>\r\n` and nothing else in all len bytes? Then the key is set. */
+static inline bool
+serve_get_read(const uint8_t *bytes, uint32_t len, struct store_key *key)
+{
+	const uint8_t *at = bytes + 4, *last = bytes + len - 1, *end;
+	uint32_t word;
+
+	memcpy(&word, bytes, sizeof(word));
+	if (len < 6 || word != 0x20746567u /* "get " in memory order */)
+		return false;
+	const __m256i text = _mm256_loadu_si256((const __m256i *)(const void *)at);
+	const unsigned ends = (unsigned)_mm256_movemask_epi8(_mm256_or_si256(
+	    _mm256_cmpeq_epi8(text, _mm256_set1_epi8(' ')), _mm256_cmpeq_epi8(text, _mm256_set1_epi8('\n'))));
+	end = __builtin_expect(ends != 0, 1) ? at + __builtin_ctz(ends)
+	      : len > 4 + 32                 ? proto_scan_token(at + 32, bytes + len)
+	                                     : bytes + len;
+	if (end != last || *end != '\n')
+		return false;
+	key->bytes = at;
+	key->len = (uint32_t)(end - at) - (end[-1] == '\r');
+	return key->len - 1 < PROTO_KEY_MAX;
+}
+
+/* Returns its length. found->value_bytes is no more than serve_gets() was told. */
+static inline uint32_t
+serve_get_reply(uint8_t *to, const struct store_key *key, const struct store_found *found)
+{
+	uint8_t *at = to;
+
+	if (__builtin_expect(found->value == NULL, 0)) {
+		memcpy(to, "END\r\n", 5);
+		return 5;
+	}
+	memcpy(at, "VALUE \0", 8);
+	at += 6;
+	for (uint32_t i = 0; i < key->len; i += 32)
+		_mm256_storeu_si256((__m256i *)(void *)(at + i),
+		    _mm256_loadu_si256((const __m256i *)(const void *)(key->bytes + i)));
+	at += key->len;
+	if (__builtin_expect(found->client_flags == 0, 1)) {
+		memcpy(at, " 0 ", 4);
+		at += 3;
+	} else {
+		*at = ' ';
+		at = proto_put_u32(at + 1, found->client_flags);
+		*at++ = ' ';
+	}
+	at = proto_put_u32(at, found->value_bytes);
+	memcpy(at, "\r\n", 2);
+	at += 2;
+	proto_copy(at, found->value, found->value_bytes);
+	at += found->value_bytes;
+	memcpy(at, "\r\nEND\r\n", 8);
+	return (uint32_t)(at + 7 - to);
+}
+
+#endif

@@ -1,0 +1,202 @@
+/*
+ * Plain gets of a burst (serve_burst.h) against serve_datagram(): the same requests, the same replies and counts.
+ */
+#include "tests/unit/serve/fixture.h"
+
+#include "dataplane/serve_burst.h"
+
+#define REQUESTS  20000u
+#define REPLY_MAX 2048u
+#define VALUE_MAX SERVE_BURST_VALUE_MAX(1392u)
+
+static uint32_t
+random_word(void)
+{
+	static uint64_t state = 99;
+
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(state >> 33);
+}
+
+/* Most are plain gets of keys that may be there; the others are nearly so. Returns the length. */
+static uint32_t
+request_make(uint8_t *to)
+{
+	static const char *const ends[] = {
+	    "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\n", "", "\r", " \r\n", "\r\nx", " b\r\n", "\n\r\n"};
+	static const char *const words[] = {"get ", "get ", "get ", "get ", "gets ", "get  ", "gat ", "Get "};
+	const char *word = words[random_word() % (sizeof(words) / sizeof(words[0]))];
+	const char *end = ends[random_word() % (sizeof(ends) / sizeof(ends[0]))];
+	const uint32_t key_len = random_word() % 8 ? 1 + random_word() % 60 : random_word() % 260;
+	uint32_t len = (uint32_t)strlen(word);
+
+	memcpy(to, word, len);
+	for (uint32_t i = 0; i < key_len; i++)
+		to[len++] = (uint8_t)('a' + (key_len + i) % 26);
+	if (random_word() % 10 == 0 && key_len != 0)
+		to[len - 1 - random_word() % key_len] = (uint8_t)" \n\r\t\x80"[random_word() % 5];
+	memcpy(to + len, end, strlen(end));
+	return len + (uint32_t)strlen(end);
+}
+
+static void
+store_some(struct fixture *f)
+{
+	static uint8_t value[3000];
+	uint8_t request[400];
+
+	memset(value, 'v', sizeof(value));
+	for (unsigned i = 0; i < 4000; i++) {
+		const uint32_t len = request_make(request);
+		struct store_key key;
+		struct store_write write = {.mode = STORE_SET,
+		    .client_flags = i % 3 ? 0 : random_word(),
+		    .expires_s = STORE_EXPTIME_NEVER};
+
+		memset(request + len, 0, SERVE_BURST_SLACK);
+		if (!serve_get_read(request, len, &key) || key.len % 4 == 3)
+			continue;
+		key.hash = store_hash(f->store, key.bytes, key.len);
+		const uint32_t bytes = i % 7 == 0 ? random_word() % sizeof(value) : random_word() % 120;
+		assert_int_equal(store_put(f->thread, &key, &write, value, bytes, NULL), STORE_OK);
+	}
+}
+
+/* What a burst of this one request answers; 0: it is left to serve_datagram(). */
+static uint32_t
+answer_in_burst(struct fixture *f, const uint8_t *request, uint32_t len, uint8_t *reply)
+{
+	uint8_t *copy = malloc(len + SERVE_BURST_SLACK);
+	struct store_probe probe;
+	struct store_found found;
+	uint32_t reply_len = 0;
+
+	assert_non_null(copy);
+	memcpy(copy, request, len);
+	memset(copy + len, random_word() & 1 ? '\n' : 'x', SERVE_BURST_SLACK);
+	if (serve_get_read(copy, len, &probe.key)) {
+		store_probe_hash(f->store, &probe, 1);
+		store_probe_load(f->store, &probe, 1);
+		serve_gets(f->serve, &probe, 1, VALUE_MAX, &found);
+		if (found.value != NULL || found.value_bytes == 0)
+			reply_len = serve_get_reply(reply, &probe.key, &found);
+	}
+	free(copy);
+	return reply_len;
+}
+
+static void
+get_of_any_shape_is_answered_alike_on_both_ways(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t request[400], *reply = malloc(1392 + SERVE_BURST_SLACK);
+	unsigned taken = 0, left = 0;
+
+	assert_non_null(reply);
+	store_some(f);
+	for (unsigned i = 0; i < REQUESTS; i++) {
+		const uint32_t len = request_make(request);
+		struct serve_counters before = *serve_counters(f->serve);
+		const uint32_t reply_len = answer_in_burst(f, request, len, reply);
+		const struct serve_counters burst = *serve_counters(f->serve);
+		uint32_t consumed = 0;
+
+		if (reply_len == 0) {
+			assert_memory_equal(&before, &burst, sizeof(before));
+			left++;
+			continue;
+		}
+		fixture_clear(f);
+		uint8_t *exact = malloc(len);
+		assert_non_null(exact);
+		memcpy(exact, request, len);
+		serve_tick(f->serve, f->now_s); /* no hash of a burst before is at hand */
+		assert_true(serve_datagram(f->serve, exact, len, &f->sink, &consumed));
+		free(exact);
+		assert_int_equal(consumed, len);
+		assert_int_equal(f->out_len, reply_len);
+		assert_memory_equal(f->out, reply, reply_len);
+		const struct serve_counters datagram = *serve_counters(f->serve);
+		assert_int_equal(burst.cmd_get - before.cmd_get, 1);
+		assert_int_equal(datagram.cmd_get - burst.cmd_get, 1);
+		assert_int_equal(datagram.get_hits - burst.get_hits, burst.get_hits - before.get_hits);
+		assert_int_equal(datagram.get_misses - burst.get_misses, burst.get_misses - before.get_misses);
+		taken++;
+		store_quiesce(f->thread, f->now_s);
+	}
+	assert_in_range(taken, REQUESTS / 10, REQUESTS - REQUESTS / 10);
+	assert_true(left > REQUESTS / 10);
+	free(reply);
+}
+
+/* Its reply would not fit: nothing was counted, so that serve_datagram() counts it. */
+static void
+value_too_large_for_the_short_way_is_left_uncounted(void **state)
+{
+	struct fixture *f = *state;
+	static uint8_t value[VALUE_MAX + 1];
+	uint8_t reply[REPLY_MAX];
+	const struct store_key key = store_key_make(f->store, "k", 1);
+	const struct store_write write = {.mode = STORE_SET, .expires_s = STORE_EXPTIME_NEVER};
+
+	assert_int_equal(store_put(f->thread, &key, &write, value, sizeof(value), NULL), STORE_OK);
+	assert_int_equal(answer_in_burst(f, (const uint8_t *)"get k\r\n", 7, reply), 0);
+	assert_int_equal(serve_counters(f->serve)->cmd_get, 0);
+	assert_int_equal(store_put(f->thread, &key, &write, value, sizeof(value) - 1, NULL), STORE_OK);
+	assert_int_not_equal(answer_in_burst(f, (const uint8_t *)"get k\r\n", 7, reply), 0);
+	assert_int_equal(serve_counters(f->serve)->get_hits, 1);
+}
+
+static void
+burst_with_sampling_on_samples_every_key(void **state)
+{
+	struct fixture *f = *state;
+	struct store_probe probes[3];
+	struct store_found found[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		probes[i].key = store_key_make(f->store, "key", 3);
+	store_probe_hash(f->store, probes, 3);
+	serve_gets(f->serve, probes, 3, VALUE_MAX, found);
+	assert_int_equal(atomic_load(&serve_keys(f->serve)->hot->samples), 3);
+}
+
+static void
+watcher_or_count_by_prefix_takes_gets_off_the_short_way(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(serve_gets_plain(f->serve));
+	expect_reply(f, "stats detail on\r\n", "OK\r\n");
+	fixture_advance(f, 1);
+	assert_false(serve_gets_plain(f->serve));
+	expect_reply(f, "stats detail off\r\n", "OK\r\n");
+	fixture_advance(f, 1);
+	assert_true(serve_gets_plain(f->serve));
+	expect_reply(f, "watch fetchers\r\n", "OK\r\n");
+	fixture_advance(f, 1);
+	assert_false(serve_gets_plain(f->serve));
+}
+
+static void
+login_required_takes_gets_off_the_short_way(void **state)
+{
+	struct fixture *f = fixture_open_auth(64, true);
+
+	assert_false(serve_gets_plain(f->serve));
+	fixture_close(f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    fixture_test(get_of_any_shape_is_answered_alike_on_both_ways),
+	    fixture_test(value_too_large_for_the_short_way_is_left_uncounted),
+	    fixture_test(burst_with_sampling_on_samples_every_key),
+	    fixture_test(watcher_or_count_by_prefix_takes_gets_off_the_short_way),
+	    cmocka_unit_test(login_required_takes_gets_off_the_short_way),
+	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
