@@ -435,17 +435,12 @@ split_copy_displaced(struct store_thread *thread, const struct split *split)
 			if (!(word & split->tag_bit) || !(word & SLOT_DISPLACED))
 				continue;
 			uint64_t hash = index_slot_hash(thread->store, split->part, word);
-			struct home_lines old = home_lines_of(split->part, split->old, hash);
 			struct home_lines new = home_lines_of(split->part, split->new, hash);
 			uint64_t control = atomic_load_explicit(&new.line[0]->control, memory_order_relaxed);
 			if (!lines_claim(&new, word & ~SLOT_DISPLACED, &control))
 				evict_forget(
 				    thread, split->part, location_pointer(split->part, slot_location(word)));
 			atomic_store_explicit(&new.line[0]->control, control, memory_order_relaxed);
-			/* Locked by us: the count is ours to change; readers see it with the slot cleared
-			 * below. */
-			atomic_fetch_sub_explicit(
-			    &old.line[0]->control, CONTROL_DISPLACED, memory_order_relaxed);
 		}
 }
 
@@ -459,14 +454,24 @@ split_publish(const struct split *split)
 		atomic_store_explicit(&split->part->directory[split->first + i], entry, memory_order_release);
 }
 
+/* After publishing: a count that has fallen before would hide a displaced item that is not to be found elsewhere yet. */
 static void
-split_clear(const struct split *split)
+split_clear(const struct store *store, const struct split *split)
 {
 	for (uint32_t line = 0; line < table_lines(split->part); line++)
-		for (unsigned s = 0; s < BUCKET_SLOTS; s++)
-			if (slot_load(&split->old[line].slot[s]) & split->tag_bit)
-				/* release: who sees the slot empty sees the new directory entry, too */
-				atomic_store_explicit(&split->old[line].slot[s], 0, memory_order_release);
+		for (unsigned s = 0; s < BUCKET_SLOTS; s++) {
+			uint64_t word = slot_load(&split->old[line].slot[s]);
+			if (!(word & split->tag_bit))
+				continue;
+			/* release: who sees the slot empty or the count sees the new directory entry, too */
+			atomic_store_explicit(&split->old[line].slot[s], 0, memory_order_release);
+			if (!(word & SLOT_DISPLACED))
+				continue;
+			uint64_t hash = index_slot_hash(store, split->part, word);
+			struct home_lines old = home_lines_of(split->part, split->old, hash);
+			atomic_fetch_sub_explicit(
+			    &old.line[0]->control, CONTROL_DISPLACED, memory_order_release);
+		}
 }
 
 bool
@@ -484,7 +489,7 @@ index_split(struct store_thread *thread, struct partition *part, uint64_t hash)
 	split_copy_homes(&split);
 	split_copy_displaced(thread, &split);
 	split_publish(&split);
-	split_clear(&split);
+	split_clear(thread->store, &split);
 	split_unlock_all(&split);
 	COUNT(thread, index_splits);
 	return true;
