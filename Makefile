@@ -127,7 +127,7 @@ endef
 $(B)/unit/store/test_failures: UNIT_LD_store += $(addprefix -Wl$(comma)--wrap=,mmap munmap malloc calloc realloc aligned_alloc free)
 comma := ,
 # Here who spins lets a chosen thread go on.
-$(B)/unit/linear/test_interrupted: UNIT_LD_linear += -Wl,--wrap=sched_yield
+$(B)/unit/linear/test_interrupted: UNIT_LD_linear += -Wl,--wrap=sched_yield,--wrap=index_split
 # These make memory read-only, the linker's tables too: everything is bound before.
 $(B)/unit/store/test_sharing: UNIT_LD_store += -Wl,-z,now
 $(B)/unit/serve/test_sharing: UNIT_LD_serve += -Wl,-z,now

@@ -23,10 +23,11 @@ struct part {
 
 /* ASan's code has many more instructions, and each step costs microseconds. */
 #ifdef __SANITIZE_ADDRESS__
-#define SPARSE 23u
+#define ASAN true
 #else
-#define SPARSE 1u
+#define ASAN false
 #endif
+#define SPARSE (ASAN ? 23u : 1u)
 
 static struct fix fix;
 static struct actor actors[2];
@@ -379,6 +380,99 @@ append_that_creates_meets_a_creator_and_a_deleter_and_creates_after_all(void **s
 		    PART(op_write(STORE_ADD, "2"), op_of(LINEAR_DELETE)), 41);
 }
 
+/* ---- the index ---------------------------------------------------------------------------------- */
+
+#define SPLITS          6u
+#define SPLIT_STEPS     48000u /* from one stop to the next: a split takes 315 000 */
+#define SPLIT_ITEMS_MAX 200000u
+
+struct growth {
+	uint32_t items;
+	uint32_t missed;
+};
+
+static uint32_t split_steps; /* 0: splits are not stopped */
+
+struct partition;
+bool __real_index_split(struct store_thread *thread, struct partition *part, uint64_t hash);
+bool __wrap_index_split(struct store_thread *thread, struct partition *part, uint64_t hash);
+
+bool
+__wrap_index_split(struct store_thread *thread, struct partition *part, uint64_t hash)
+{
+	if (split_steps == 0)
+		return __real_index_split(thread, part, hash);
+	turns.thread[0].left = split_steps;
+	turns_trap(true);
+	bool split = __real_index_split(thread, part, hash);
+	turns_trap(false);
+	return split;
+}
+
+static struct store_key
+growth_key(uint32_t i, char name[16])
+{
+	int len = snprintf(name, 16, "grow-%u", i);
+	return store_key_make(fix.store, name, (uint32_t)len);
+}
+
+static void
+growth_insert(void *ctx)
+{
+	struct growth *growth = ctx;
+	struct store_write write = {.mode = STORE_SET};
+	char name[16];
+
+	for (; !turns.thread[0].stopped && growth->items < SPLIT_ITEMS_MAX; growth->items++) {
+		struct store_key key = growth_key(growth->items, name);
+		store_put(actors[0].thread, &key, &write, "1", 1, NULL);
+	}
+}
+
+/* Runs in the middle of a split: all that was stored before. */
+static void
+growth_look(void *ctx)
+{
+	struct growth *growth = ctx;
+	struct store_view view;
+	char name[16];
+
+	for (uint32_t i = 0; i < growth->items; i++) {
+		struct store_key key = growth_key(i, name);
+		growth->missed += store_get(actors[1].thread, &key, &view) != STORE_OK;
+	}
+}
+
+static void
+growth_run(void *ctx)
+{
+	if (turns.self == 0)
+		growth_insert(ctx);
+	else
+		growth_look(ctx);
+}
+
+static void
+nothing_is_missed_in_the_middle_of_a_split(void **state)
+{
+	struct growth growth = {0};
+
+	(void)state;
+	NOT_UNDER_TSAN();
+	actors_begin();
+	for (unsigned i = 1; i <= SPLITS; i++) {
+		split_steps = i * SPLIT_STEPS; /* ASan takes more, and is stopped in the first part only */
+		bool stopped = turns_play(growth_run, (void *[]){&growth, &growth},
+		    (uint32_t[]){TURNS_TO_ITS_END, TURNS_TO_ITS_END});
+		split_steps = 0;
+		act_quiesce(&actors[0]);
+		act_quiesce(&actors[1]);
+		assert_true(stopped);
+		assert_int_equal(growth.missed, 0);
+	}
+	assert_int_equal(fix_counters(&fix).evictions, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -391,6 +485,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(writes_interrupted_by_writes_lose_none),
 	    cmocka_unit_test(append_that_creates_meets_another_creator_and_appends_to_its_item),
 	    cmocka_unit_test(append_that_creates_meets_a_creator_and_a_deleter_and_creates_after_all),
+	    cmocka_unit_test(nothing_is_missed_in_the_middle_of_a_split),
 	};
 
 	everywhere = argc > 1 && strcmp(argv[1], "all") == 0;
