@@ -16,6 +16,7 @@
 
 #include "dataplane/admin.h"
 #include "dataplane/capture.h"
+#include "dataplane/env_memory.h"
 #include "dataplane/unmap.h"
 #include "dataplane/login.h"
 #include "dataplane/settings.h"
@@ -102,22 +103,6 @@ env_random(void *ctx)
 		worker->random_left = WORKER_RANDOM_LEN;
 	}
 	return worker->random[--worker->random_left];
-}
-
-static void *
-env_alloc(void *ctx, size_t bytes)
-{
-	void *p = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(bytes, RTE_CACHE_LINE_SIZE));
-
-	if (p)
-		memset(p, 0, bytes);
-	return p;
-}
-
-static void
-env_free(void *ctx, void *p, size_t bytes)
-{
-	free(p);
 }
 
 /* To those with the same ports: the others would not know what to do with it. */
@@ -378,8 +363,8 @@ worker_open_net(struct worker *worker)
 	    .tx = env_tx,
 	    .tx_burst = env_tx_burst,
 	    .random = env_random,
-	    .alloc = env_alloc,
-	    .free = env_free,
+	    .alloc = env_memory_alloc,
+	    .free = env_memory_free,
 	    .udp_input = udp_app_input,
 	    .neigh_learned = env_neigh_learned,
 	    .icmp_foreign = env_icmp_foreign,

@@ -4,6 +4,8 @@
  */
 #include "tests/load/link.h"
 
+#include "dataplane/env_memory.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,22 +75,6 @@ env_random(void *ctx)
 	while (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		continue; /* Safe because it fails only when interrupted. */
 	return random;
-}
-
-static void *
-env_alloc(void *ctx, size_t bytes)
-{
-	void *p = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(bytes, RTE_CACHE_LINE_SIZE));
-
-	if (p)
-		memset(p, 0, bytes);
-	return p;
-}
-
-static void
-env_free(void *ctx, void *p, size_t bytes)
-{
-	free(p);
 }
 
 static void
@@ -216,8 +202,8 @@ source_open(struct link *link, const struct net_iface *iface, unsigned number, c
 	    .pool = link->pool,
 	    .tx = env_tx,
 	    .random = env_random,
-	    .alloc = env_alloc,
-	    .free = env_free,
+	    .alloc = env_memory_alloc,
+	    .free = env_memory_free,
 	    .neigh_learned = env_neigh_learned,
 	};
 	struct net_config config;
@@ -236,7 +222,7 @@ struct link *
 link_open(struct link_port *port, const struct link_options *options, const struct link_user *user,
     char error[DATAPLANE_ERROR_MAX])
 {
-	struct link *link = env_alloc(NULL, sizeof(*link));
+	struct link *link = env_memory_alloc(NULL, sizeof(*link));
 	int rc = link ? 0 : -ENOMEM;
 
 	if (rc == 0) {
