@@ -43,7 +43,7 @@ commands_tick(struct commands *commands, uint64_t now_ms)
 {
 	struct dataplane_info info;
 	dataplane_info(commands->dataplane, &info);
-	sample_tick(&commands->window, commands->dataplane, info.workers, now_ms);
+	sample_tick(&commands->window, commands->dataplane, &info, now_ms);
 	observed_tick(&commands->observed, commands->dataplane, now_ms);
 	commands->now_ms = now_ms;
 	commands_capture_tick(commands);

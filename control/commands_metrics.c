@@ -113,9 +113,30 @@ workers_json(struct commands *commands, unsigned workers)
 		    (int)info.connections, "connection_memory_bytes",
 		    (json_int_t)info.connection_memory_bytes, "mbufs_free", (int)info.mbufs_free, "mbufs",
 		    (int)info.mbufs_total);
-		uint64_t window_ms = before->at_ms != 0 ? last->at_ms - before->at_ms : 0;
-		set_rates(row, &last->workers[i], &before->workers[i], window_ms);
+		set_rates(row, &last->workers[i], &before->workers[i], sample_window_ms(&commands->window));
 		json_array_append_new(rows, row);
+	}
+	return rows;
+}
+
+/* `port show`, and rates. */
+static json_t *
+ports_json(struct commands *commands, struct commands_call *call)
+{
+	const struct sample *last = &commands->window.last, *before = &commands->window.before;
+	double seconds = (double)sample_window_ms(&commands->window) / 1000;
+	json_t *row, *rows = commands_port_show(commands, call);
+	size_t at;
+	json_array_foreach (rows, at, row) {
+		const struct sample_port *now = &last->ports[at], *then = &before->ports[at];
+		json_object_set_new(
+		    row, "rx_packets_per_s", ratio((double)(now->rx_packets - then->rx_packets), seconds));
+		json_object_set_new(
+		    row, "tx_packets_per_s", ratio((double)(now->tx_packets - then->tx_packets), seconds));
+		json_object_set_new(
+		    row, "rx_bytes_per_s", ratio((double)(now->rx_bytes - then->rx_bytes), seconds));
+		json_object_set_new(
+		    row, "tx_bytes_per_s", ratio((double)(now->tx_bytes - then->tx_bytes), seconds));
 	}
 	return rows;
 }
@@ -240,7 +261,7 @@ commands_metrics(struct commands *commands, struct commands_call *call)
 	count_set(metrics, "connections_max", info.connections_max);
 	json_object_set_new(metrics, "stats", stats);
 	json_object_set_new(metrics, "workers", workers_json(commands, info.workers));
-	json_object_set_new(metrics, "ports", commands_port_show(commands, call));
+	json_object_set_new(metrics, "ports", ports_json(commands, call));
 	json_object_set_new(metrics, "store", store_json(commands));
 	json_object_set_new(metrics, "nodes", nodes_json());
 	json_object_set_new(metrics, "latency", latency_json(commands));

@@ -41,11 +41,14 @@ worker_json(const struct dataplane_worker_info *info, const struct sample_worker
 	count_set(row, "half_open", info->half_open);
 	count_set(row, "time_wait", info->time_wait);
 	count_set(row, "loops", now->loops);
+	json_object_set_new(
+	    row, "empty_polls_pct", ratio_json(100 * (now->loops - now->loops_busy), now->loops));
 	count_set(row, "packets", now->packets);
 	count_set(row, "requests", now->requests);
 	json_object_set_new(
 	    row, "requests_per_s", ratio_json(1000 * (now->requests - before->requests), window_ms));
 	json_object_set_new(row, "packets_a_burst", ratio_json(now->packets, now->bursts));
+	json_object_set_new(row, "cycles_a_packet", ratio_json(now->cycles_busy, now->packets));
 	json_object_set_new(row, "cycles_a_request", ratio_json(now->cycles_busy, now->requests));
 	return row;
 }
@@ -62,7 +65,7 @@ commands_worker_show(struct commands *commands, struct commands_call *call)
 	if (last->at_ms != 0)
 		now = *last;
 	else
-		sample_take(commands->dataplane, info.workers, 0, &now);
+		sample_take(commands->dataplane, &info, 0, &now);
 	uint64_t window_ms = base->at_ms != 0 ? now.at_ms - base->at_ms : 1000ull * info.uptime_s;
 	json_t *rows = json_array();
 	for (unsigned i = 0; i < info.workers; i++) {

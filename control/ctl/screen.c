@@ -3,6 +3,7 @@
  *
  *   a line on the daemon, one on requests, one on latency     always
  *   workers                                                   as many as fit
+ *   ports                                                     always
  *   memory: the cache, NUMA nodes                             always
  *   hot keys                                                  as many as fit, five at least
  */
@@ -16,7 +17,7 @@
 #include "control/ctl/human.h"
 #include "control/ctl/table.h"
 
-#define FIXED_ROWS 10u /* what stands there whatever there is to show */
+#define FIXED_ROWS 12u /* what stands there whatever there is to show */
 #define NODES_MAX  4u
 #define KEYS_MIN   5u
 #define BAR_CELLS  20u
@@ -25,16 +26,19 @@
 
 struct screen {
 	FILE *out;
-	unsigned columns;
+	unsigned columns, rows_left;
 	bool color;
 };
 
-/* A line of plain text, cut to the width. */
+/* A line of plain text, cut to the width; nothing below the last row. */
 static void __attribute__((format(printf, 3, 4)))
-line(const struct screen *screen, const char *tone, const char *format, ...)
+line(struct screen *screen, const char *tone, const char *format, ...)
 {
 	char text[LINE_MAX];
 	va_list args;
+	if (screen->rows_left == 0)
+		return;
+	screen->rows_left--;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
@@ -90,7 +94,7 @@ count_text(double value, char out[HUMAN_TEXT_MAX])
 }
 
 static void
-head(const struct screen *screen, const json_t *metrics)
+head(struct screen *screen, const json_t *metrics)
 {
 	char uptime[HUMAN_TEXT_MAX], requests[HUMAN_TEXT_MAX], packets[HUMAN_TEXT_MAX], p50[HUMAN_TEXT_MAX],
 	    p90[HUMAN_TEXT_MAX], p99[HUMAN_TEXT_MAX], p999[HUMAN_TEXT_MAX], hits[32];
@@ -122,7 +126,7 @@ load_tone(const json_t *worker)
 }
 
 static void
-worker_line(const struct screen *screen, const json_t *worker)
+worker_line(struct screen *screen, const json_t *worker)
 {
 	char requests[HUMAN_TEXT_MAX], packets[HUMAN_TEXT_MAX], cycles[HUMAN_TEXT_MAX], burst[HUMAN_TEXT_MAX],
 	    hits[HUMAN_TEXT_MAX], connections[HUMAN_TEXT_MAX];
@@ -135,7 +139,7 @@ worker_line(const struct screen *screen, const json_t *worker)
 }
 
 static void
-workers(const struct screen *screen, const json_t *rows, unsigned room)
+workers(struct screen *screen, const json_t *rows, unsigned room)
 {
 	size_t at, shown = json_array_size(rows) <= room ? json_array_size(rows) : room - 1;
 	line(screen, RENDER_BOLD, "%6s %4s %4s %6s %9s %9s %8s %8s %8s %7s", "WORKER", "CPU", "NODE", "BUSY",
@@ -144,6 +148,35 @@ workers(const struct screen *screen, const json_t *rows, unsigned room)
 		worker_line(screen, json_array_get(rows, at));
 	if (shown < json_array_size(rows))
 		line(screen, "", "       and %zu more: wirectl worker show", json_array_size(rows) - shown);
+}
+
+/* ---- ports ------------------------------------------------------------------------------------ */
+
+static void
+port_line(struct screen *screen, const json_t *port)
+{
+	char rx[HUMAN_TEXT_MAX], tx[HUMAN_TEXT_MAX], rx_bits[HUMAN_TEXT_MAX], tx_bits[HUMAN_TEXT_MAX],
+	    lost[HUMAN_TEXT_MAX];
+	const char *link = json_string_value(json_object_get(port, "link")),
+	           *name = json_string_value(json_object_get(port, "port"));
+	bool up = link != NULL && strcmp(link, "up") == 0;
+	line(screen, up ? "" : RENDER_RED, "%-14s %6s %9s %9s %9s %9s %11s", name != NULL ? name : "-",
+	    link != NULL ? link : "-", count_text(number(port, "rx_packets_per_s"), rx),
+	    count_text(number(port, "tx_packets_per_s"), tx),
+	    count_text(8 * number(port, "rx_bytes_per_s"), rx_bits),
+	    count_text(8 * number(port, "tx_bytes_per_s"), tx_bits),
+	    count_text(number(port, "rx_dropped_queue_full") + number(port, "rx_dropped_no_buffer"), lost));
+}
+
+static void
+ports(struct screen *screen, const json_t *rows)
+{
+	size_t at;
+	json_t *row;
+	line(screen, RENDER_BOLD, "%-14s %6s %9s %9s %9s %9s %11s", "PORT", "LINK", "RX PKT/S", "TX PKT/S",
+	    "RX BIT/S", "TX BIT/S", "LOST IN ALL");
+	json_array_foreach ((json_t *)rows, at, row)
+		port_line(screen, row);
 }
 
 /* ---- memory ----------------------------------------------------------------------------------- */
@@ -159,7 +192,7 @@ fill_bar(double part, char out[BAR_CELLS + 1])
 
 /* "name [###...] 2.3 MiB of 64.0 MiB": the bar is what is used, the figure that of `shown`. */
 static void
-memory_line(const struct screen *screen, const char *name, const json_t *from, double used, const char *shown,
+memory_line(struct screen *screen, const char *name, const json_t *from, double used, const char *shown,
     const char *of, const char *total)
 {
 	char bar[BAR_CELLS + 1], shown_text[HUMAN_TEXT_MAX], total_text[HUMAN_TEXT_MAX];
@@ -170,7 +203,7 @@ memory_line(const struct screen *screen, const char *name, const json_t *from, d
 }
 
 static void
-memory(const struct screen *screen, const json_t *metrics, unsigned nodes_len)
+memory(struct screen *screen, const json_t *metrics, unsigned nodes_len)
 {
 	const json_t *nodes = json_object_get(metrics, "nodes"), *store = json_object_get(metrics, "store");
 	if (json_is_number(json_object_get(store, "local_pct")))
@@ -193,7 +226,7 @@ memory(const struct screen *screen, const json_t *metrics, unsigned nodes_len)
 /* ---- keys ------------------------------------------------------------------------------------- */
 
 static void
-hot_keys(const struct screen *screen, const json_t *rows, unsigned room)
+hot_keys(struct screen *screen, const json_t *rows, unsigned room)
 {
 	size_t len = json_array_size(rows);
 	line(screen, RENDER_BOLD, "%6s  %s", "SHARE", "HOT KEYS");
@@ -211,12 +244,16 @@ screen_text(const json_t *metrics, unsigned columns, unsigned rows, bool color)
 {
 	char *text = NULL;
 	size_t bytes;
-	struct screen screen = {.out = open_memstream(&text, &bytes), .columns = columns, .color = color};
+	/* The last row stays empty: no scrolling. */
+	struct screen screen = {
+	    .out = open_memstream(&text, &bytes), .columns = columns, .rows_left = rows - 1, .color = color};
 	const json_t *nodes = json_object_get(metrics, "nodes"),
 	             *worker_rows = json_object_get(metrics, "workers");
 	unsigned nodes_len =
 	    json_array_size(nodes) < NODES_MAX ? (unsigned)json_array_size(nodes) : NODES_MAX;
-	unsigned room = rows - 1 - FIXED_ROWS - nodes_len; /* the last row stays empty: no scrolling */
+	const json_t *port_rows = json_object_get(metrics, "ports");
+	unsigned fixed = 1 + FIXED_ROWS + nodes_len + (unsigned)json_array_size(port_rows);
+	unsigned room = rows > fixed ? rows - fixed : 1;
 	unsigned workers_room = room > KEYS_MIN ? room - KEYS_MIN : 1;
 	unsigned workers_len = (unsigned)json_array_size(worker_rows);
 	if (screen.out == NULL)
@@ -225,6 +262,8 @@ screen_text(const json_t *metrics, unsigned columns, unsigned rows, bool color)
 	head(&screen, metrics);
 	line(&screen, "", "%s", "");
 	workers(&screen, worker_rows, workers_len);
+	line(&screen, "", "%s", "");
+	ports(&screen, port_rows);
 	line(&screen, "", "%s", "");
 	memory(&screen, metrics, nodes_len);
 	line(&screen, "", "%s", "");

@@ -86,6 +86,19 @@ def write(target):
         file.write(text)
 
 
+@test(appliance_only=True)
+def unit_for_systemd_has_no_mistakes(target):
+    if not shutil.which("systemd-analyze"):
+        raise appliance.Skip("no systemd-analyze")
+    with open(os.path.join(ROOT, "docs", "systemd", "wirecached.service"), encoding="utf-8") as source:
+        unit = source.read()
+    path = os.path.join(target.directory, "wirecached.service")
+    with open(path, "w", encoding="utf-8") as out:  # with programs that there are
+        out.write(unit.replace("/usr/bin/wirectl", "/bin/true").replace("/usr/sbin/wirecached", "/bin/true"))
+    text = run("systemd-analyze", "verify", "--man=no", path).stdout.decode()
+    assert "wirecached" not in text, text
+
+
 if __name__ == "__main__":
     if "--write" in sys.argv:
         appliance.TESTS[:] = [appliance.Test(write, True)]

@@ -42,6 +42,10 @@ setup(void **state)
 	json_object_set_new(metrics, "net_counters",
 	    json_pack("[{s:s, s:s, s:i}, {s:s, s:s, s:i}]", "name", "rx_packets", "help", "frames", "value",
 	        9, "name", "drop_checksum", "help", "bad", "value", 4));
+	json_object_update_new(json_array_get(json_object_get(metrics, "ports"), 0),
+	    json_pack("{s:f, s:f, s:f, s:f, s:i, s:i}", "rx_packets_per_s", 1200.0, "tx_packets_per_s", 900.0,
+	        "rx_bytes_per_s", 500000.0, "tx_bytes_per_s", 1000.0, "rx_dropped_queue_full", 5,
+	        "rx_dropped_no_buffer", 2));
 	json_object_set_new(metrics, "worker_counters",
 	    json_pack("[{s:s, s:s, s:[i, i]}]", "name", "loops", "help", "passes", "values", 70, 80));
 	json_object_set_new(metrics, "latency",
@@ -211,6 +215,8 @@ picture_shows_load_latency_memory_and_keys(void **state)
 	assert_has(text, "3.00 M requests/s   200 packets/s   hit rate 90.0 %\n");
 	assert_has(text, "latency p50 1.5 us   p90 2.0 us   p99 9.0 us   p99.9 90.0 us\n");
 	assert_has(text, "     1    2    0  40.0%    1.50 M       100        -      3.5   90.0 %       7\n");
+	assert_has(text, "\nPORT             LINK  RX PKT/S  TX PKT/S  RX BIT/S  TX BIT/S LOST IN ALL\n"
+	                 "lan0               up    1.20 k       900    4.00 M    8.00 k           7\n");
 	assert_has(text, "cache              [##########..........]      512 B of 1.0 KiB\n");
 	assert_has(text, "node 0             [###############.....]      250 B free of 1000 B\n");
 	assert_has(text, "12.50%  user:1\n");
