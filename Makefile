@@ -325,6 +325,17 @@ bench-cost: ## instructions a request, by callgrind, into tables of docs/PERFORM
 	@$(SUBMAKE) $(B)/bench/serve_cost $(B)/bench/tcp_cost
 	@scripts/bench-cost --build $(B) --docs docs/PERFORMANCE.md
 
+$(B)/bench/latency_cost: $(B)/obj/tests/bench/latency_cost.o $(DATAPLANE_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -lnuma -lcrypt -lpthread
+
+.PHONY: bench-latency
+bench-latency: ## instructions that latency histograms take of a request, into docs/STATISTICS.md
+	@scripts/deps build bench
+	@$(SUBMAKE) $(B)/bench/latency_cost
+	@scripts/bench-latency --build $(B) --docs docs/STATISTICS.md
+
 .PHONY: bench-wireload
 bench-wireload: ## wireload against memaslap on the same memcached; writes docs/WIRELOAD.md's table
 	@scripts/deps build test bench
