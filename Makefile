@@ -354,7 +354,7 @@ ROUNDS ?= 3
 bench: ## measure beside peers and write docs/PERFORMANCE.md's table; ONLY=id,id for some cases, ROUNDS=n
 	$(need_root)
 	@scripts/deps build run bench
-	@$(SUBMAKE) all $(B)/bench/link_ceiling
+	@$(SUBMAKE) all $(B)/bench/link_ceiling $(B)/bench/store_bench
 	@scripts/bench --build $(B) --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY),--docs docs/PERFORMANCE.md)
 
 .PHONY: bench-scaling

@@ -5,6 +5,8 @@ figure of one run as ours and of another as the peer's; both come from the same 
 """
 import collections
 
+from benchlib import store
+
 CACHED_KEYS = 8192  # of 16 bytes with values of 32: 600 KB of items
 ITEM_BYTES = 72  # of the DRAM-resident ones: header, key, value, and their part of the index
 BIG = {"value_size": 1 << 20, "keys": 64, "connections": 16}
@@ -41,6 +43,9 @@ def runs(dram_keys):
     def both(name, options, seconds=2):
         return {name: Run("appliance", options, seconds), f"{name}/memcached": Run("memcached", options, seconds)}
 
+    def stored(name, items):
+        return {name: Run("store", (items, store.BATCH), 0), f"{name}/one by one": Run("store", (items, 1), 0)}
+
     udp = {**cached, **UDP}
     table = {
         **both("udp_get", udp),
@@ -67,6 +72,8 @@ def runs(dram_keys):
         "half_load/reflect": Run("reflect", at(0.5), 2),
         "most_load/reflect": Run("reflect", at(0.8), 2),
         "frames": Run("source", "count", 2),
+        **stored("store_cached", CACHED_KEYS),
+        **stored("store_dram", dram_keys * ITEM_BYTES // store.ITEM_BYTES),
         "dram_get": Run("full", f"get {dram_keys} uniform", 2),
         "dram_zipf": Run("full", f"get {dram_keys} zipf", 2),
     }
@@ -117,6 +124,9 @@ CASES = [
          of("value_1m/memcached", "bytes_in"), None, None),
     Case("connections", "connect, one GET, close; beside memcached", "connections/s", of("connections", "connections"),
          of("connections/memcached", "connections"), None, None),
+    Case("store_get_cached", "the store alone, no packets: gets in batches of 32 beside one by one, cached; the ratio is of misses overlapped",
+         "gets/s", of("store_cached"), of("store_cached/one by one"), None, None),
+    Case("store_get_dram", "the same, from DRAM", "gets/s", of("store_dram"), of("store_dram/one by one"), None, None),
     Case("p99_most_load_us", "99th percentile at 80 % load, less the reflect's", "us", of("most_load", "p99"),
          of("most_load/reflect", "p99"), None, None),
 ]

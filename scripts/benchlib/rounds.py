@@ -3,7 +3,7 @@ turns, and a noisy machine hits both."""
 import contextlib
 import json
 
-from benchlib import cases, farends, generator, machine
+from benchlib import cases, farends, generator, machine, store
 
 UNTIL_ENDED_S = 60
 OFFERED_LEAST = 0.95
@@ -45,16 +45,22 @@ class Bench:
             "memcached": farends.Memcached(build),
         }
         self.rounds = []
+        self.stored = {}  # by items: figures by batch, of each round
 
     def used(self):
-        names = {self.table[name].far for name in self.names}
+        names = {self.table[name].far for name in self.names}  # the store alone is no far end
         return [far for far in self.fars if far in names]
 
     def hugepages_mib(self):
         """Of what is up at the same time: one far end and the generator, and the full appliance through all of it."""
         used = [self.fars[name] for name in self.used()]
         kept = sum(far.hugepages_mib for far in used if far.keeps)
-        return kept + max((far.hugepages_mib for far in used if not far.keeps), default=0) + 2 * farends.PACKET_MIB
+        linked = kept + max((far.hugepages_mib for far in used if not far.keeps), default=0) + 2 * farends.PACKET_MIB
+        return max([linked, *(store.memory_mib(items) for items in self.stores())])
+
+    def stores(self):
+        """Items of each store that is measured without packets."""
+        return sorted({self.table[name].options[0] for name in self.names if self.table[name].far == "store"})
 
     def fill(self):
         """Once: what is kept through the rounds."""
@@ -76,7 +82,13 @@ class Bench:
         hgrm = self.plots / f"{name.replace('/', '-')}.hgrm"
         return generator.run(self.build, far.target(), options, run.seconds, hgrm)
 
-    def round(self):
+    def measure_stores(self, rounds):
+        """Before anything else holds its memory; a process has all its rounds in a row."""
+        for items in self.stores():
+            machine.say(f"the store alone, {items} items, {items * store.ITEM_BYTES >> 20} MiB")
+            self.stored[items] = store.gets(self.build, items, rounds)
+
+    def round(self, number):
         figures = {}
         for far_name in ["appliance", "reflect", "source", "memcached", "full"]:
             names = [name for name in self.names if self.table[name].far == far_name]
@@ -89,13 +101,19 @@ class Bench:
                 if self.fars[far_name].fragile:
                     self.fars[far_name].down()
             self.fars[far_name].down(last=False)
+        for name in self.names:
+            if self.table[name].far == "store":
+                items, batch = self.table[name].options
+                figures[name] = self.stored[items][number][batch]
+                machine.say(f"  {name:28} {figures[name].rate:14,.0f} /s")
         self.rounds.append(figures)
 
     def measure(self, rounds):
         with machine.hugepages(self.hugepages_mib()), machine.whole_cores(), contextlib.ExitStack() as stack:
             for far in self.fars.values():
                 stack.callback(far.down)
+            self.measure_stores(rounds)
             self.fill()
             for number in range(rounds):
                 machine.say(f"round {number + 1} of {rounds}")
-                self.round()
+                self.round(number)

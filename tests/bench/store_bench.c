@@ -2,7 +2,9 @@
  * Speed of the store alone, without network or EAL. One store of items of 104 bytes (20-byte keys, 64-byte values) is
  * filled, then every combination of operation, batch, distribution and number of threads is timed on it.
  *
- * usage: store_bench MEMORY_MIB ITEMS HUGEPAGES(0|1) SECONDS      prints one line of JSON a figure
+ * usage: store_bench MEMORY_MIB ITEMS HUGEPAGES(0|1) SECONDS [ROUNDS]      prints one line of JSON a figure
+ *
+ * With ROUNDS only gets of one thread are timed, unbatched and in batches in turn, so many times.
  *
  * A batch is what a worker does with a burst: hash all keys and prefetch their buckets, prefetch the items, then do the
  * operations. In the unbatched rows nothing is prefetched. Keys are made beforehand; their ring is read in order.
@@ -223,6 +225,20 @@ distribution(struct bench *b, struct runner *runners, bool zipf, const char *abo
 	}
 }
 
+/* Unbatched and batched in turn, so that a noisy machine hits both. */
+static void
+gets_in_rounds(struct bench *b, struct runner *runners, unsigned rounds, const char *about)
+{
+	static const unsigned batches[] = {1, 32};
+
+	runners[0].op = OP_GET;
+	make_ring(&runners[0], false);
+	for (unsigned i = 0; i < 2 * rounds; i++) {
+		printf("{%s, \"keys\": \"uniform\", ", about);
+		cell(b, runners, 1, OP_GET, batches[i % 2]);
+	}
+}
+
 static void
 fill(struct bench *b, struct runner *r)
 {
@@ -245,8 +261,8 @@ main(int argc, char **argv)
 	struct store_info info;
 	char error[STORE_ERROR_MAX], about[128];
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: store_bench MEMORY_MIB ITEMS HUGEPAGES(0|1) SECONDS\n");
+	if (argc != 5 && argc != 6) {
+		fprintf(stderr, "usage: store_bench MEMORY_MIB ITEMS HUGEPAGES(0|1) SECONDS [ROUNDS]\n");
 		return 2;
 	}
 	store_config_default(&config);
@@ -272,8 +288,12 @@ main(int argc, char **argv)
 	store_info_get(b.store, &info);
 	snprintf(about, sizeof(about), "\"mb\": %zu, \"items\": %llu, \"hugepages\": %s",
 	    config.memory_bytes >> 20, (unsigned long long)info.items, info.hugepages ? "true" : "false");
-	distribution(&b, runners, false, about);
-	distribution(&b, runners, true, about);
+	if (argc == 6) {
+		gets_in_rounds(&b, runners, (unsigned)atoi(argv[5]), about);
+	} else {
+		distribution(&b, runners, false, about);
+		distribution(&b, runners, true, about);
+	}
 	for (unsigned t = 0; t < THREADS_MAX; t++) {
 		store_thread_unregister(runners[t].thread);
 		free(runners[t].ring);

@@ -3,10 +3,10 @@
  */
 #include "tests/load/generator.h"
 
-#define FRAME_BYTES     8u  /* of memcached's UDP datagrams */
-#define BUSY_KEY_TRIES  4u  /* other keys tried when a change of the chosen one is under way */
-#define OPEN_LOOP_TRIES 16u /* connections looked at for one with room */
-#define CLOCK_EVERY     8u  /* requests between two reads of the clock */
+#define FRAME_BYTES    8u  /* of memcached's UDP datagrams */
+#define BUSY_KEY_TRIES 4u  /* other keys tried when a change of the chosen one is under way */
+#define TRIES_MAX      16u /* connections looked at for one that takes a request */
+#define CLOCK_EVERY    8u  /* requests between two reads of the clock */
 
 /* ---- choosing ---- */
 
@@ -375,14 +375,16 @@ send_segment(struct generator *g, uint32_t conn)
 uint32_t
 generator_send_closed(struct generator *g)
 {
-	uint32_t sent = 0, tries = g->queue_len;
+	uint32_t sent = 0, refused = 0;
 
-	while (tries-- > 0 && sent < GENERATOR_BATCH) {
+	for (uint32_t left = g->queue_len; left > 0 && sent < GENERATOR_BATCH && refused < TRIES_MAX;
+	     left--) {
 		uint32_t conn = unqueue(g);
 		if (!generator_has_room(g, conn))
 			continue;
 		uint32_t before = sent;
 		sent += send_segment(g, conn);
+		refused += sent == before; /* where the link is full a million of them would be */
 		if (generator_has_room(g, conn))
 			generator_queue(g, conn);
 		if (before / CLOCK_EVERY != sent / CLOCK_EVERY)
@@ -397,7 +399,7 @@ generator_send_closed(struct generator *g)
 static uint32_t
 find_room(struct generator *g)
 {
-	for (uint32_t attempt = 0; attempt < OPEN_LOOP_TRIES && attempt < g->conns_len; attempt++) {
+	for (uint32_t attempt = 0; attempt < TRIES_MAX && attempt < g->conns_len; attempt++) {
 		uint32_t conn = g->conn_next;
 		g->conn_next = conn + 1 == g->conns_len ? 0 : conn + 1;
 		if (generator_has_room(g, conn) && !g->ops->blocked(g->backend, conn))

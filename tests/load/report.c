@@ -239,10 +239,11 @@ report_json(const struct report *report, const char *path, char error[OPTIONS_ER
 bool
 report_hgrm(const struct report *report, const char *path, char error[OPTIONS_ERROR_BYTES])
 {
+	const struct point *point = &report->points[report->found];
 	FILE *out = fopen(path, "w");
 
 	if (out == NULL)
 		return cannot_write(path, error);
-	histogram_write_hgrm(&report->points[report->found].due_ns, out, 1e3);
+	histogram_write_hgrm(point->windows.len > 0 ? &point->kept_ns : &point->due_ns, out, 1e3);
 	return fclose(out) == 0 || cannot_write(path, error);
 }

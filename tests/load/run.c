@@ -229,8 +229,9 @@ median(double *numbers, uint64_t len)
 
 /* Percentiles of each part, all threads together; the medians of those on schedule. */
 static void
-judge_windows(const struct run *run, struct window_figures *figures)
+judge_windows(const struct run *run, struct point *point)
 {
+	struct window_figures *figures = &point->windows;
 	double p50[RUN_WINDOWS_MAX], p99[RUN_WINDOWS_MAX], p99_9[RUN_WINDOWS_MAX];
 
 	figures->len = run->options->windows;
@@ -244,6 +245,7 @@ judge_windows(const struct run *run, struct window_figures *figures)
 		}
 		if ((double)sum->late > (1.0 - RUN_ADHERENCE_LEAST) * (double)sum->scheduled)
 			continue;
+		histogram_merge(&point->kept_ns, &sum->due_ns);
 		p50[figures->kept] = (double)histogram_percentile(&sum->due_ns, 50) / 1e3;
 		p99[figures->kept] = (double)histogram_percentile(&sum->due_ns, 99) / 1e3;
 		p99_9[figures->kept++] = (double)histogram_percentile(&sum->due_ns, 99.9) / 1e3;
@@ -267,6 +269,7 @@ run_point(struct run *run, double rate, struct point *point)
 	point->seconds = options->duration;
 	histogram_reset(&point->due_ns);
 	histogram_reset(&point->sent_ns);
+	histogram_reset(&point->kept_ns);
 	plan.start_tsc = load_now_tsc() + load_seconds_to_tsc(&run->clock, START_AFTER_S);
 	plan.measure_tsc = plan.start_tsc + load_seconds_to_tsc(&run->clock, options->warmup);
 	plan.end_tsc = plan.measure_tsc + load_seconds_to_tsc(&run->clock, options->duration);
@@ -281,7 +284,7 @@ run_point(struct run *run, double rate, struct point *point)
 			point->longest_stall_us = stall_us;
 	}
 	point->stalled_us = tsc_to_us(run, point->counts.stalled_tsc);
-	judge_windows(run, &point->windows);
+	judge_windows(run, point);
 	sum_backends(run, &point->backend);
 	subtract_backends(&point->backend, &before);
 	judge(point);

@@ -24,6 +24,7 @@ struct point {
 	double seconds;
 	struct counts counts;
 	struct histogram due_ns, sent_ns;
+	struct histogram kept_ns;          /* as due_ns, of the windows on schedule */
 	struct load_backend_stats backend; /* during the point, warm-up included */
 	double throughput;                 /* replies a second */
 	double loss;                       /* lost or never sent, share of those due */
