@@ -1,0 +1,128 @@
+"""What tests of hostile clients share: what the appliance holds, that it serves on, and frames made by hand."""
+import os
+import socket
+import struct
+
+from appliance import HOST4, INTERFACE, PORT, WIRE4, exchange, fetched, must, store, test, wait_for
+
+ENTRY_BYTES = 64  # a connection before its handshake ends, or in TIME-WAIT
+ETHER_IP4, ETHER_IP6, ETHER_ARP, ETHER_VLAN = 0x0800, 0x86DD, 0x0806, 0x8100
+
+
+def worker_sum(target, name):
+    return sum(worker[name] for worker in target.json("worker", "show"))
+
+
+def counter(target, group, name):
+    row = next(row for row in target.json("stats", group) if row["counter"] == name)
+    return row.get("total", row.get("value"))
+
+
+def serves(target):
+    """A fresh client gets right answers."""
+    value = os.urandom(5000)
+    with target.connect() as stream:
+        store(stream, b"fresh", value)
+        exchange(stream, b"get fresh\r\n", fetched(b"fresh", value))
+
+
+def settles(target, mbufs_free):
+    """Connections, their memory and packet buffers are given back, and a fresh client is served."""
+    serves(target)
+    wait_for(lambda: worker_sum(target, "connections") == 0, "connections to end")
+    entries = worker_sum(target, "half_open") + worker_sum(target, "time_wait")
+    assert worker_sum(target, "connection_memory_bytes") <= ENTRY_BYTES * entries, target.json("worker", "show")
+    wait_for(lambda: worker_sum(target, "mbufs_free") >= mbufs_free, "packet buffers to come back")
+    assert "Sanitizer" not in target.log_tail() and "runtime error" not in target.log_tail(), target.log_tail()
+
+
+def harmless(function):
+    """A test after which everything must be as it was before."""
+    def run(target):
+        mbufs_free = worker_sum(target, "mbufs_free")
+        function(target)
+        settles(target, mbufs_free)
+    run.__name__ = function.__name__
+    return test(run, appliance_only=True)
+
+
+def reset(stream):
+    """Closes with RST instead of FIN."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    stream.close()
+
+
+def slow_reader():
+    """A connection with room for a few packets only, so that answers wait on the other side."""
+    stream = socket.socket()
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stream.settimeout(30)
+    stream.connect((WIRE4, PORT))
+    return stream
+
+
+def send_some(stream, data):
+    """Sends to a peer that may close meanwhile."""
+    try:
+        stream.sendall(data)
+    except OSError:
+        pass
+
+
+# ---- frames ----------------------------------------------------------------------------------------------------------
+
+
+def checksum(data):
+    words = struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2))
+    total = sum(words)
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def ip4(protocol, payload, ident=0, fragment=0, total=None, head=0x45):
+    header = struct.pack("!BBHHHBBH4s4s", head, 0, 20 + len(payload) if total is None else total, ident, fragment, 64,
+                         protocol, 0, socket.inet_aton(HOST4), socket.inet_aton(WIRE4))
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + payload
+
+
+def icmp4(kind, code, rest, quoted):
+    message = struct.pack("!BBHI", kind, code, 0, rest) + quoted
+    return message[:2] + struct.pack("!H", checksum(message)) + message[4:]
+
+
+class Wire:
+    """Sends frames as they are from the host's end of the link."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.socket.bind((INTERFACE, 0))
+        must("ping", "-c", "1", "-W", "10", WIRE4)
+        self.own = self.mac_after("link/ether", must("ip", "link", "show", INTERFACE))
+        self.peer = self.mac_after("lladdr", must("ip", "neigh", "show", WIRE4, "dev", INTERFACE))
+
+    @staticmethod
+    def mac_after(word, text):
+        words = text.decode().split()
+        return bytes.fromhex(words[words.index(word) + 1].replace(":", ""))
+
+    def send(self, ether_type, payload, to=None):
+        try:
+            self.socket.send((to or self.peer) + self.own + struct.pack("!H", ether_type) + payload)
+        except OSError:
+            pass  # the queue is full: as good as lost on its way
+
+
+class Announced:
+    """An address that the appliance knows by ARP and that answers nothing: frames for it are for nobody here."""
+
+    MAC = b"\x02\x77\0\0\0\1"
+
+    def __init__(self, address):
+        self.address, self.wire = address, Wire()
+        self.announce()
+
+    def announce(self):
+        request = struct.pack("!HHBBH6s4s6s4s", 1, ETHER_IP4, 6, 4, 1, self.MAC, socket.inet_aton(self.address), bytes(6),
+                              socket.inet_aton(WIRE4))
+        self.wire.send(ETHER_ARP, request)
