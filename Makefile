@@ -169,7 +169,7 @@ FUZZ_MAIN = $(if $(filter 1,$(FUZZ)),,$(B)/obj/tests/fuzz/replay.o)
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(DATAPLANE_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -o $@ $^ $(DPDK_LIBS) -lnuma -ljansson -lcrypt -lpthread
+	$(Q)$(CC) $(OPT) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -o $@ $^ $(DPDK_LIBS) -lnuma -ljansson -lcrypt -lcmocka -lpthread
 
 .PHONY: unit-programs race-programs fuzz-programs
 unit-programs: $(UNIT_TESTS)
@@ -348,6 +348,13 @@ bench-control: ## request rate and p99 while the control thread is flooded or st
 	@scripts/deps build run test
 	@$(SUBMAKE) all
 	@scripts/bench-control --build $(B) --docs docs/CONTROL.md
+
+.PHONY: bench-floods
+bench-floods: ## what SYN floods, clients that never read and half lines do to others, into docs/TCP.md
+	$(need_root)
+	@scripts/deps build run test
+	@$(SUBMAKE) all
+	@scripts/bench-floods --build $(B) --docs docs/TCP.md
 
 # Only a whole run is worth writing down.
 ROUNDS ?= 3

@@ -151,9 +151,10 @@ static void
 rig_output_train(
     void *ctx, const struct net_flow *flow, struct rte_mbuf **m, const uint64_t *sums, unsigned n)
 {
+	const uint32_t len = m[0]->pkt_len;
 	rig.trains++;
 	for (unsigned i = 0; i < n; i++) {
-		assert_int_equal(m[i]->pkt_len, m[0]->pkt_len);
+		assert_int_equal(m[i]->pkt_len, len);
 		if (!(rig.offloads & NET_OFFLOAD_TX_L4_CSUM))
 			assert_int_equal(csum_fold(sums[i]), csum_fold(csum_mbuf(m[i], 0, m[i]->pkt_len)));
 		rig_output(ctx, flow, m[i], 0);
@@ -248,7 +249,7 @@ rig_setup(void **state)
 	return 0;
 }
 
-static int
+static inline int
 rig_teardown(void **state)
 {
 	const char *broken = tcp_check(rig.tcp);
