@@ -6,16 +6,21 @@
 #include "store/evict.h"
 #include "store/segment.h"
 
+#include <time.h>
+
 /* Of a partition's segments, at most 1/16 are open over all threads. */
 #define OPEN_PART           16u
 /*
  * Rounds of looking for memory while other threads have not yet quiesced: a few microseconds of pauses for
- * threads that run, then yields, a few milliseconds at most, for one that was preempted. Who waited in vain
- * does not wait again for the same epoch.
+ * threads that run, then yields, a few milliseconds, then sleeps for one that was preempted on a machine that is busy:
+ * its turn comes after some tens of milliseconds. A third of a second at most, and who waited in vain does not
+ * wait again for the same epoch.
  */
-#define REFILL_ROUNDS       4096u
+#define REFILL_ROUNDS       6144u
 #define REFILL_PAUSE_ROUNDS 256u
-/* Rounds after which a writer stops moving items and drops them: memory is what it needs. */
+#define REFILL_YIELD_ROUNDS 4096u
+#define REFILL_SLEEP_NS     100000
+/* Rounds after which a writer stops moving items and drops them, and does without what is in limbo. */
 #define REFILL_MOVE_ROUNDS  8u
 
 static void
@@ -55,6 +60,20 @@ refill_effort(struct store_thread *thread, struct partition *part, unsigned roun
 	return evict_inline(thread, part, round >= REFILL_MOVE_ROUNDS);
 }
 
+static void
+refill_wait(unsigned round)
+{
+	const struct timespec pause = {.tv_nsec = REFILL_SLEEP_NS};
+
+	if (round < REFILL_PAUSE_ROUNDS)
+		_mm_pause();
+	else if (round < REFILL_YIELD_ROUNDS)
+		sched_yield();
+	else
+		nanosleep(&pause, NULL);
+}
+
+/* False when no more can be done. */
 static bool
 refill_again(struct store_thread *thread, struct partition *part, unsigned round)
 {
@@ -63,15 +82,15 @@ refill_again(struct store_thread *thread, struct partition *part, unsigned round
 	if (atomic_load_explicit(&part->limbo_len, memory_order_relaxed) == 0)
 		return false; /* nothing will come */
 	uint64_t safe = epoch_safe(thread->store, thread);
-	if (round >= REFILL_ROUNDS || (round >= REFILL_PAUSE_ROUNDS && safe == thread->waited_epoch)) {
+	/* Sleeping helps when a thread is late, not against pins. */
+	bool late = safe < atomic_load_explicit(&thread->store->epoch, memory_order_relaxed);
+	if (round >= (late ? REFILL_ROUNDS : REFILL_YIELD_ROUNDS) ||
+	    (round >= REFILL_PAUSE_ROUNDS && safe == thread->waited_epoch)) {
 		thread->waited_epoch = safe;
 		return false;
 	}
 	COUNT(thread, grace_waits);
-	if (round < REFILL_PAUSE_ROUNDS)
-		_mm_pause();
-	else
-		sched_yield();
+	refill_wait(round);
 	return true;
 }
 
@@ -84,10 +103,15 @@ refill_segment(struct store_thread *thread, struct partition *part, uint32_t cla
 		uint32_t segment = segment_take(part, reserve, class);
 		if (segment != SEGMENT_NONE)
 			return segment;
+		if (round >= REFILL_MOVE_ROUNDS) {
+			segment = segment_take_for_limbo(part, reserve, class);
+			if (segment != SEGMENT_NONE)
+				return segment;
+		}
 		if (!refill_again(thread, part, round))
 			break;
 	}
-	return segment_take(part, reserve / 2, class);
+	return segment_take_for_limbo(part, reserve / 2, class);
 }
 
 uint32_t

@@ -91,13 +91,14 @@ segment_class_left(const struct partition *part, const struct segment *seg)
 	return class < CLASSES ? class : CLASSES - 1;
 }
 
+/* The limit is compared with what is used but for `spared`. */
 static uint32_t
-take_locked(struct partition *part, uint32_t reserve)
+take_locked(struct partition *part, uint32_t reserve, uint32_t spared)
 {
 	uint32_t segment = part->free_head;
 
 	if (len_get(&part->free_len) <= reserve ||
-	    len_get(&part->used_len) + reserve >= len_get(&part->limit_len))
+	    len_get(&part->used_len) - spared + reserve >= len_get(&part->limit_len))
 		return SEGMENT_NONE;
 	part->free_head = part->segments[segment].next;
 	len_add(&part->free_len, -1u);
@@ -105,21 +106,38 @@ take_locked(struct partition *part, uint32_t reserve)
 	return segment;
 }
 
+static void
+open_locked(struct partition *part, uint32_t segment, uint32_t class)
+{
+	struct segment *seg = &part->segments[segment];
+
+	seg->class = class;
+	seg->priority = segment_priority(part, class);
+	atomic_store_explicit(&seg->used_bytes, 0, memory_order_relaxed);
+	atomic_store_explicit(&seg->dead_bytes, 0, memory_order_relaxed);
+	atomic_store_explicit(&seg->expires_max, 0, memory_order_relaxed);
+	atomic_store_explicit(&seg->expires_min, UINT32_MAX, memory_order_relaxed);
+	state_set(seg, SEGMENT_OPEN);
+}
+
 uint32_t
 segment_take(struct partition *part, uint32_t reserve, uint32_t class)
 {
 	spin_lock(&part->lock);
-	uint32_t segment = take_locked(part, reserve);
-	if (segment != SEGMENT_NONE) {
-		struct segment *seg = &part->segments[segment];
-		seg->class = class;
-		seg->priority = segment_priority(part, class);
-		atomic_store_explicit(&seg->used_bytes, 0, memory_order_relaxed);
-		atomic_store_explicit(&seg->dead_bytes, 0, memory_order_relaxed);
-		atomic_store_explicit(&seg->expires_max, 0, memory_order_relaxed);
-		atomic_store_explicit(&seg->expires_min, UINT32_MAX, memory_order_relaxed);
-		state_set(seg, SEGMENT_OPEN);
-	}
+	uint32_t segment = take_locked(part, reserve, 0);
+	if (segment != SEGMENT_NONE)
+		open_locked(part, segment, class);
+	spin_unlock(&part->lock);
+	return segment;
+}
+
+uint32_t
+segment_take_for_limbo(struct partition *part, uint32_t reserve, uint32_t class)
+{
+	spin_lock(&part->lock);
+	uint32_t segment = take_locked(part, reserve, len_get(&part->limbo_len));
+	if (segment != SEGMENT_NONE)
+		open_locked(part, segment, class);
 	spin_unlock(&part->lock);
 	return segment;
 }
@@ -131,7 +149,7 @@ segment_take_index(struct partition *part, uint32_t reserve)
 
 	spin_lock(&part->lock);
 	if (len_get(&part->index_segments) < part->index_segments_max)
-		segment = take_locked(part, reserve);
+		segment = take_locked(part, reserve, 0);
 	if (segment != SEGMENT_NONE) {
 		state_set(&part->segments[segment], SEGMENT_INDEX);
 		len_add(&part->index_segments, 1);

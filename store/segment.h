@@ -25,6 +25,11 @@ uint32_t segment_reserve(const struct partition *part, const struct store *store
 
 /* SEGMENT_NONE unless more than `reserve` may be taken. priority: of the new segment's items. */
 uint32_t segment_take(struct partition *part, uint32_t reserve, uint32_t class);
+/*
+ * The same when what waits for readers does not count: after the limit was cut there is memory beyond it, and a thread that
+ * holds up a grace period must not let others refuse writes meanwhile.
+ */
+uint32_t segment_take_for_limbo(struct partition *part, uint32_t reserve, uint32_t class);
 /* As a part of the index, for good. */
 uint32_t segment_take_index(struct partition *part, uint32_t reserve);
 /* Gives one back that was not used after all. */

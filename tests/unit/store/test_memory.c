@@ -430,6 +430,32 @@ idle_thread_that_went_offline_holds_up_nobody(void **state)
 	fix_close(&fix);
 }
 
+/* What the limit no longer allows is free all the same, and what was evicted comes back when the thread goes on. */
+static void
+limit_cut_beside_a_stuck_thread_refuses_nothing_while_memory_is_free(void **state)
+{
+	(void)state;
+	struct fix fix = fix_open(64 * FIX_MIB);
+	struct store_thread *stuck = store_thread_register(fix.store, -1);
+	char name[32];
+	store_offline(stuck);
+	for (unsigned i = 0; i < 60000; i++) {
+		snprintf(name, sizeof(name), "key-%u", i);
+		fix_put_pattern(&fix, name, 900, i);
+	}
+	assert_int_equal(store_set_memory_limit(fix.store, 32 * FIX_MIB), 0);
+	fix_maintain_all(&fix);
+	store_quiesce(stuck, FIX_NOW_S);
+	assert_int_equal(store_set_memory_limit(fix.store, 8 * FIX_MIB), 0);
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "more-%u", i);
+		assert_int_equal(fix_put_pattern(&fix, name, 900, i), STORE_OK);
+		fix_quiesce(&fix);
+	}
+	store_thread_unregister(stuck);
+	fix_close(&fix);
+}
+
 static void
 stuck_thread_ends_in_no_memory_and_recovers(void **state)
 {
@@ -524,6 +550,7 @@ main(void)
 	    cmocka_unit_test(pins_are_refused_beyond_a_quarter),
 	    cmocka_unit_test(memory_limit_shrinks_and_grows_live),
 	    cmocka_unit_test(idle_thread_that_went_offline_holds_up_nobody),
+	    cmocka_unit_test(limit_cut_beside_a_stuck_thread_refuses_nothing_while_memory_is_free),
 	    cmocka_unit_test(stuck_thread_ends_in_no_memory_and_recovers),
 	    cmocka_unit_test(handles_run_out_and_come_back),
 	    cmocka_unit_test(forty_threads_share_the_smallest_store_without_refusal),
