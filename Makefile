@@ -162,6 +162,12 @@ test-linear: ## SECONDS=n and SEED=s: random operations of threads, recorded and
 	scripts/run-tests --verbose --timeout $$((4 * $(SECONDS) + 600)) "$(B)/race/store_linear $(SECONDS) $(SEED)" \
 		"setarch -R $(B)/tsan/race/store_linear $(SECONDS) $(SEED)"
 
+.PHONY: stress-store
+READS ?= 150000000
+stress-store: ## READS=n of values with checksums beside writers, eviction and changes of the memory limit
+	@$(SUBMAKE) $(B)/race/store_values
+	scripts/run-tests --verbose --timeout 36000 "$(B)/race/store_values $(READS) $(SEED)"
+
 # Fuzz targets: every tests/fuzz/fuzz_<target>.c is an entry; FUZZ=1 links it with libFuzzer, else it replays files.
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS = $(FUZZ_TARGETS:%=$(B)/fuzz/%)

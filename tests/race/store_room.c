@@ -1,0 +1,144 @@
+/*
+ * A write is never refused for lack of memory while something can be evicted: several writers in the smallest store, more
+ * of them than cores, so that some are preempted with a grace period to give; and while the memory limit is cut to half.
+ *
+ *   store_room [SETS [SEED]]
+ */
+#include "../unit/store/fixture.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#define THREADS   4u
+#define KEYS      (1u << 20)
+#define BURST     32u
+#define LARGE_MAX 30000u
+
+struct room {
+	struct store *store;
+	uint64_t sets_each;
+	size_t limit_high; /* the limit goes between 8 MiB and this; 0: it stays */
+};
+
+struct writer {
+	pthread_t handle;
+	struct store_thread *thread;
+	uint64_t random;
+	unsigned id;
+	uint64_t refused, wrong;
+};
+
+static uint64_t sets = 400000, seed;
+static pthread_barrier_t all_there;
+static struct room room;
+static struct writer writers[THREADS];
+
+static uint32_t
+pick(struct writer *w, uint32_t below)
+{
+	return (uint32_t)(fix_random(&w->random) >> 13) % below;
+}
+
+static void
+write_one(struct writer *w)
+{
+	static const uint8_t value[LARGE_MAX];
+	struct store_write write = {.mode = STORE_SET};
+	uint32_t bytes = pick(w, 200) ? pick(w, 1000) : pick(w, LARGE_MAX);
+	char name[16];
+	int len = snprintf(name, sizeof(name), "k%u", pick(w, KEYS));
+	struct store_key key = store_key_make(room.store, name, (uint32_t)len);
+	enum store_status status = store_put(w->thread, &key, &write, value, bytes, NULL);
+
+	w->refused += status == STORE_NO_MEMORY;
+	w->wrong += status != STORE_OK && status != STORE_NO_MEMORY;
+}
+
+static void *
+writer_main(void *argument)
+{
+	struct writer *w = argument;
+
+	pthread_barrier_wait(&all_there);
+	for (uint64_t i = 0; i < room.sets_each; i++) {
+		write_one(w);
+		if (i % BURST == 0) {
+			store_quiesce(w->thread, FIX_NOW_S);
+			store_maintain(w->thread, 64);
+		}
+		if (w->id == 0 && room.limit_high && i % 4096 == 0)
+			w->wrong +=
+			    store_set_memory_limit(room.store, i % 8192 ? room.limit_high : 8 * FIX_MIB) != 0;
+	}
+	store_offline(w->thread);
+	return NULL;
+}
+
+static void
+room_run(size_t memory_bytes, bool limit_moves)
+{
+	struct store_config config = fix_config(memory_bytes);
+	uint64_t refused = 0, wrong = 0;
+	struct store_counters c;
+	char error[STORE_ERROR_MAX];
+
+	room = (struct room){.sets_each = sets / THREADS, .limit_high = limit_moves ? memory_bytes : 0};
+	assert_int_equal(store_create(&config, &room.store, error), 0);
+	pthread_barrier_init(&all_there, NULL, THREADS);
+	for (unsigned i = 0; i < THREADS; i++) {
+		writers[i] = (struct writer){.id = i, .random = (seed + i) * 0x9e3779b97f4a7c15ull | 1};
+		writers[i].thread = store_thread_register(room.store, -1);
+		assert_non_null(writers[i].thread);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&writers[i].handle, NULL, writer_main, &writers[i]), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(writers[i].handle, NULL);
+		refused += writers[i].refused;
+		wrong += writers[i].wrong;
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		store_thread_unregister(writers[i].thread);
+	const char *broken = store_check(room.store);
+	store_counters_sum(room.store, &c);
+	print_message("# %llu sets, %llu evictions, %llu moved, %llu waits, %llu refused\n",
+	    (unsigned long long)c.sets, (unsigned long long)c.evictions, (unsigned long long)c.moved,
+	    (unsigned long long)c.grace_waits, (unsigned long long)refused);
+	if (broken)
+		fail_msg("store_check: %s", broken);
+	store_destroy(room.store);
+	assert_int_equal(wrong, 0);
+	assert_true(c.evictions > 0);
+	assert_int_equal(refused, 0);
+}
+
+static void
+writers_of_the_smallest_store_are_never_refused(void **state)
+{
+	(void)state;
+	room_run(8 * FIX_MIB, false);
+}
+
+static void
+writers_are_never_refused_when_the_limit_is_cut(void **state)
+{
+	(void)state;
+	room_run(64 * FIX_MIB, true);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(writers_of_the_smallest_store_are_never_refused),
+	    cmocka_unit_test(writers_are_never_refused_when_the_limit_is_cut),
+	};
+
+	if (argc > 1)
+		sets = strtoull(argv[1], NULL, 10);
+	seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
+	print_message("# seed %llu\n", (unsigned long long)seed);
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
