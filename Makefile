@@ -127,7 +127,7 @@ endef
 $(B)/unit/store/test_failures: UNIT_LD_store += $(addprefix -Wl$(comma)--wrap=,mmap munmap malloc calloc realloc aligned_alloc free)
 comma := ,
 # Here who spins lets a chosen thread go on.
-$(B)/unit/linear/test_interrupted: UNIT_LD_linear += -Wl,--wrap=sched_yield,--wrap=index_split
+$(B)/unit/linear/test_interrupted: UNIT_LD_linear += -Wl,--wrap=sched_yield,--wrap=index_grow
 # These make memory read-only, the linker's tables too: everything is bound before.
 $(B)/unit/store/test_sharing: UNIT_LD_store += -Wl,-z,now
 $(B)/unit/serve/test_sharing: UNIT_LD_serve += -Wl,-z,now
@@ -324,6 +324,15 @@ bench-store: ## speed of the store alone, into docs/STORE.md
 	@scripts/deps build bench
 	@$(SUBMAKE) $(B)/bench/store_bench
 	@scripts/bench-store --build $(B) --docs docs/STORE.md
+
+$(B)/bench/index_growth: $(B)/obj/tests/bench/index_growth.o $(STORE_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) -o $@ $^ -lnuma -lpthread -lm
+
+.PHONY: bench-index
+bench-index: $(B)/bench/index_growth ## bytes an item of the index while a store grows, and lines a lookup reads
+	@$< 1024 10000000
 
 .PHONY: bench-cost
 bench-cost: ## instructions a request, by callgrind, into tables of docs/PERFORMANCE.md

@@ -2,9 +2,11 @@
  * Cutting up a partition's memory. The constants decide how memory is shared out:
  *
  *   segment   memory / 2048 within 64 KiB and 2 MiB: small enough that open segments and the grain of
- * eviction cost under 2 % of a small store, large enough that a segment's 64-byte entry and a hugepage fit
- * large ones table     memory / 4096 within 64 KiB and 1 MiB (index.h) index     begins at memory / 64 and
- * may grow to a half: 16-byte items would need that, 560-byte items never grow it
+ *             eviction cost under 2 % of a small store, large enough that a segment's 64-byte entry and a
+ *             hugepage fit large ones
+ *   table     memory / 4096 within 64 KiB and 256 KiB (index.h)
+ *   index     begins at memory / 64 and may grow to a half: 16-byte items would need that, 560-byte items
+ *             never grow it
  */
 #include "store/arena.h"
 #include "store/index.h"
@@ -19,7 +21,8 @@
 #define TABLE_PART_SHIFT   12u
 #define INDEX_PART_SHIFT   6u
 #define INDEX_PART_MAX     2u
-#define DEPTH_MIN_MAX      13u /* directory and tag stay above the bits of group and line */
+/* Tables that a region begins with; a few, so that its first growth is no doubling. */
+#define REGION_TABLES_BITS 2u
 
 static uint32_t
 clamp_u32(uint32_t value, uint32_t least, uint32_t most)
@@ -41,14 +44,19 @@ arena_plan(size_t bytes, struct arena_plan *plan)
 	plan->bytes = bytes;
 	plan->segment_shift = clamp_u32(octave - SEGMENT_PART_SHIFT, SEGMENT_SHIFT_MIN, SEGMENT_SHIFT_MAX);
 	plan->table_shift = clamp_u32(octave - TABLE_PART_SHIFT, TABLE_SHIFT_MIN, TABLE_SHIFT_MAX);
-	plan->depth_min = clamp_u32(octave - INDEX_PART_SHIFT - plan->table_shift, 0, DEPTH_MIN_MAX);
-	plan->depth_max = plan->depth_min + DEPTH_GROWTH_MAX;
+	uint32_t first_bits = octave - INDEX_PART_SHIFT - plan->table_shift;
+	plan->tables_first = 1u << first_bits;
+	plan->directory_bits =
+	    REGION_BITS + (first_bits > REGION_TABLES_BITS ? first_bits - REGION_TABLES_BITS : 0);
 
 	size_t segments = bytes >> plan->segment_shift;
-	size_t directory = sizeof(uint32_t) << plan->depth_max;
+	plan->tables_max = (uint32_t)(bytes / INDEX_PART_MAX >> plan->table_shift);
 	plan->directory_offset = ARENA_SUPERBLOCK_BYTES + segments * sizeof(struct segment);
+	plan->tables_offset = plan->directory_offset + (sizeof(uint32_t) << plan->directory_bits);
+	plan->newest_offset = plan->tables_offset + plan->tables_max * sizeof(uint32_t);
+	size_t end = plan->newest_offset + (sizeof(uint32_t) << plan->directory_bits >> REGION_BITS);
 	size_t segment = (size_t)1 << plan->segment_shift;
-	plan->first_segment = (plan->directory_offset + directory + segment - 1) >> plan->segment_shift;
+	plan->first_segment = (end + segment - 1) >> plan->segment_shift;
 	plan->segments_len = (uint32_t)(segments - plan->first_segment);
 }
 
@@ -83,12 +91,16 @@ arena_map(struct partition *part, uint32_t index, const struct memory_wish *wish
 	part->segments_len = plan.segments_len;
 	part->segment_shift = plan.segment_shift;
 	part->first_segment_offset = (uint32_t)plan.first_segment;
-	part->depth_min = plan.depth_min;
-	part->depth_max = plan.depth_max;
-	part->directory_shift = 64 - plan.depth_max;
-	part->tag_shift = 64 - plan.depth_min - SLOT_TAG_BITS;
+	part->tables = (_Atomic uint32_t *)(void *)(part->base + plan.tables_offset);
+	part->newest = (uint32_t *)(void *)(part->base + plan.newest_offset);
+	part->tables_first = plan.tables_first;
+	part->tables_max = plan.tables_max;
+	part->directory_shift = 64 - plan.directory_bits;
+	part->tag_shift = 64 - (plan.directory_bits - REGION_BITS) - TAG_BITS;
 	part->table_shift = plan.table_shift;
-	part->group_mask = (1u << (plan.table_shift - 10)) - 1; /* a group is 16 lines of 64 bytes */
+	uint32_t lines = (1u << plan.table_shift) / STORE_LINE_BYTES;
+	part->spills = lines / SPILL_PART;
+	part->homes = lines - part->spills;
 	part->index_segments_max = plan.segments_len / INDEX_PART_MAX;
 	return 0;
 }
@@ -100,6 +112,7 @@ arena_format(struct partition *part, char error[STORE_ERROR_MAX])
 	if (part->memory.found_bytes)
 		memset(part->base, 0, (size_t)(segment_base(part, 0) - part->base));
 	part->table_segment = SEGMENT_NONE;
+	atomic_store_explicit(&part->tables_len, 0, memory_order_relaxed);
 	segments_init(part);
 	if (index_init(part) == 0)
 		return 0;

@@ -15,8 +15,9 @@ struct arena_plan {
 	uint32_t segment_shift;
 	uint32_t segments_len;
 	uint32_t table_shift;
-	uint32_t depth_min, depth_max;
-	size_t directory_offset;
+	uint32_t tables_first, tables_max; /* of the index */
+	uint32_t directory_bits;
+	size_t directory_offset, tables_offset, newest_offset;
 	size_t first_segment; /* in segments */
 };
 

@@ -12,7 +12,7 @@ struct check {
 	const struct store *store;
 	uint64_t items, bytes;
 	uint32_t *live;      /* bytes of published records a segment */
-	uint32_t *displaced; /* displaced items a line of the arena, by home */
+	uint32_t *displaced; /* what the control word of a line of the arena should be, by home */
 };
 
 static const char *
@@ -55,23 +55,21 @@ check_chunks(const struct check *check, const struct partition *part, const stru
 	return sum == list->value_bytes ? NULL : "chunks do not add up to their value";
 }
 
-/* Does the slot lie in one of the three lines of its hash, and say so? */
+/* Does the slot lie in one of the three lines of its hash, under its tag? */
 static const char *
 check_slot_line(const struct partition *part, struct bucket *table, const struct bucket *line, uint64_t hash,
-    uint64_t word)
+    uint16_t label)
 {
-	struct bucket *group = table_group(part, table, hash);
-	uint32_t home = hash_line(hash);
+	struct key_lines lines = key_lines(part, table, hash);
 
 	if (table_pointer(part, directory_entry(part, hash)) != table)
 		return "an item is in the wrong table";
-	if (word >> SLOT_TAG_SHIFT != hash_tag(part, hash))
+	if (label_tag(label) != hash_tag(part, hash))
 		return "a slot has another tag than its item";
-	if (!(word & SLOT_DISPLACED))
-		return line == group + home ? NULL : "an item is not in its home line";
-	if (line == group_neighbour(group, home) || line == group + GROUP_HOMES)
-		return NULL;
-	return "a displaced item is in no line of its home";
+	for (unsigned i = 0; i < LINES_OF_A_KEY; i++)
+		if (line == lines.line[i])
+			return NULL;
+	return "an item is in none of its lines";
 }
 
 static uint64_t
@@ -82,57 +80,70 @@ line_number(const struct partition *part, const struct bucket *line)
 
 static const char *
 check_slot(struct check *check, const struct partition *part, struct bucket *table, struct bucket *line,
-    uint64_t word)
+    unsigned slot)
 {
-	const struct item *item = location_pointer(part, slot_location(word));
+	uint64_t location = slot_load(&line->slot[slot]);
+	const struct item *item = location_pointer(part, location);
 	uint64_t meta = item_meta(item);
-	uint64_t hash = index_slot_hash(check->store, part, word);
-	const char *broken = check_record_place(check, part, slot_location(word), record_bytes(item));
+	uint64_t hash = index_slot_hash(check->store, part, location);
+	const char *broken = check_record_place(check, part, location, record_bytes(item));
 
 	if (!broken && meta & ITEM_RAW)
 		broken = "a slot names a record that is no item";
 	if (!broken)
-		broken = check_slot_line(part, table, line, hash, word);
+		broken = check_slot_line(part, table, line, hash, line->label[slot]);
 	if (!broken && meta & ITEM_CHUNKED)
 		broken = check_chunks(check, part, item, hash);
 	if (!broken && partition_of(check->store, hash) != part)
 		broken = "an item is in the wrong partition";
-	if (word & SLOT_DISPLACED)
-		check->displaced[line_number(part, table_group(part, table, hash) + hash_line(hash))]++;
+	struct bucket *home = table + hash_home(part, hash);
+	if (line != home)
+		check->displaced[line_number(part, home)] += 1u << hash_count_shift(hash);
 	check->items++;
 	check->bytes += alloc_item_bytes(item);
 	return broken;
 }
 
 static const char *
-check_line(void *context, const struct partition *part, struct bucket *table, struct bucket *line, bool home)
+check_line(struct check *check, const struct partition *part, struct bucket *table, struct bucket *line)
 {
 	const char *broken = NULL;
 
-	(void)home;
-	for (unsigned s = 0; s < BUCKET_SLOTS && !broken; s++) {
-		uint64_t word = slot_load(&line->slot[s]);
-		if (word)
-			broken = check_slot(context, part, table, line, word);
-	}
+	for (unsigned s = 0; s < LINE_SLOTS && !broken; s++)
+		if (slot_load(&line->slot[s]))
+			broken = check_slot(check, part, table, line, s);
 	return broken;
 }
 
 /* After all slots have been seen. */
 static const char *
-check_control(
-    void *context, const struct partition *part, struct bucket *table, struct bucket *line, bool home)
+check_control(struct check *check, const struct partition *part, struct bucket *table, struct bucket *line)
 {
-	const struct check *check = context;
-	uint64_t control = atomic_load_explicit(&line->control, memory_order_relaxed);
+	uint32_t control = atomic_load_explicit(&line->control, memory_order_relaxed);
 
 	(void)table;
 	if (control & CONTROL_LOCK)
 		return "a bucket is locked";
-	if (!home)
-		return control ? "a spill line has a control word" : NULL;
-	if (control / CONTROL_DISPLACED != check->displaced[line_number(part, line)])
+	if (control != check->displaced[line_number(part, line)])
 		return "a home counts its displaced items wrong";
+	return NULL;
+}
+
+typedef const char *check_visit(
+    struct check *check, const struct partition *part, struct bucket *table, struct bucket *line);
+
+static const char *
+check_lines(struct check *check, const struct partition *part, check_visit *visit)
+{
+	uint32_t tables = atomic_load_explicit(&part->tables_len, memory_order_acquire);
+
+	for (uint32_t t = 0; t < tables; t++)
+		for (uint32_t line = 0; line < table_lines(part); line++) {
+			struct bucket *table = index_table(part, t);
+			const char *broken = visit(check, part, table, &table[line]);
+			if (broken)
+				return broken;
+		}
 	return NULL;
 }
 
@@ -190,9 +201,9 @@ check_partition(struct check *check, const struct partition *part)
 	check->displaced = calloc(part->memory.mapped_bytes / STORE_LINE_BYTES, sizeof(*check->displaced));
 	const char *broken = "no memory for the check";
 	if (check->live && check->displaced) {
-		broken = index_walk(part, check_line, check);
+		broken = check_lines(check, part, check_line);
 		if (!broken)
-			broken = index_walk(part, check_control, check);
+			broken = check_lines(check, part, check_control);
 		if (!broken)
 			broken = check_segments(check, part);
 	}

@@ -16,8 +16,10 @@
 #define MEMCACHED_ITEM_BYTES  59u
 #define MEMCACHED_FLAGS_BYTES 4u
 
-/* Room is made in full index lines this often before a write is refused. */
+/* Room is made in full index lines this often before a write is refused; and so often by letting the index grow,
+ * which parts the keys of a line in one case of four. */
 #define INDEX_TRIES 32u
+#define GROW_TRIES  4u
 
 uint32_t
 draft_inline_max(const struct partition *part)
@@ -46,9 +48,9 @@ draft_write_header(struct store_thread *thread, const struct draft *draft, const
 	uint8_t *at = item->body;
 
 	atomic_store_explicit(&item->meta, meta_make(0, key->len, flags), memory_order_relaxed);
-	atomic_store_explicit(&item->expiry, (len >> 16) << 30 | expiry_of(thread->store, write->expires_s),
-	    memory_order_relaxed);
-	item->value_low = (uint16_t)len;
+	atomic_store_explicit(
+	    &item->expiry, expiry_of(thread->store, write->expires_s), memory_order_relaxed);
+	item->value_len = (uint16_t)len;
 	atomic_store_explicit(&item->access, (uint16_t)thread->now_s, memory_order_relaxed);
 	if (flags & ITEM_EXT_CAS) {
 		memcpy(at, &write->cas_new, 8);
@@ -178,14 +180,15 @@ swing(struct store_thread *thread, struct draft *draft, struct index_cursor *cur
 	struct item *item = draft->item;
 	uint64_t meta = item_meta(item);
 	uint64_t sequence = sequence_take(thread);
-	uint64_t word = slot_make(draft->part, cursor->hash, pointer_location(draft->part, item),
-	    draft->bytes, hit ? slot_hits(hit->word) : 0);
+	struct index_place place = index_place(draft->part, cursor->hash, item, draft->bytes);
 
+	if (hit)
+		item_hits_set(item, item_hits(hit->item));
 	atomic_store_explicit(&item->meta, meta | sequence << ITEM_SEQUENCE_SHIFT, memory_order_relaxed);
 	publish->cas = item_visible_cas(thread->store, item, item_meta(item));
 	if (hit)
-		index_swing(cursor, hit, word);
-	else if (!index_insert(cursor, word))
+		index_swing(cursor, hit, place);
+	else if (!index_insert(cursor, place))
 		return false;
 	alloc_note_expiry(draft->part, item, item_expiry(item));
 	return true;
@@ -244,14 +247,15 @@ publish_try(struct store_thread *thread, struct draft *draft, const struct store
 
 /* Makes room in the index for a draft. Its segment stays held: see draft_publish(). */
 static bool
-draft_make_room(struct store_thread *thread, const struct draft *draft, uint64_t hash, bool derived)
+draft_make_room(
+    struct store_thread *thread, const struct draft *draft, uint64_t hash, bool derived, bool grow)
 {
 	bool holding = thread->holding, holding_any = thread->holding_any;
 
 	/* This thread may quiesce meanwhile: not while it compares with an item it has read. */
 	thread->holding = holding || derived;
 	thread->holding_any = holding_any || derived;
-	bool room = evict_index(thread, draft->part, hash);
+	bool room = evict_index(thread, draft->part, hash, grow);
 	thread->holding = holding;
 	thread->holding_any = holding_any;
 	return room;
@@ -278,7 +282,8 @@ publish_tries(
 				alloc_fill_begin(draft->part, draft->item);
 			publish->held = true;
 		}
-		if (!draft_make_room(thread, draft, key->hash, publish->from != NULL))
+		if (!draft_make_room(thread, draft, key->hash, publish->from != NULL,
+		        tries < GROW_TRIES || !thread->store->evict))
 			break;
 	}
 	COUNT(thread, no_memory);

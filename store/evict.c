@@ -99,7 +99,7 @@ item_copy(struct item *to, const struct item *from, uint32_t bytes)
 	atomic_store_explicit(&to->meta, item_meta(from), memory_order_relaxed);
 	atomic_store_explicit(
 	    &to->expiry, atomic_load_explicit(&from->expiry, memory_order_relaxed), memory_order_relaxed);
-	to->value_low = from->value_low;
+	to->value_len = from->value_len;
 	atomic_store_explicit(
 	    &to->access, atomic_load_explicit(&from->access, memory_order_relaxed), memory_order_relaxed);
 	memcpy(to->body, from->body, bytes - sizeof(*from));
@@ -118,8 +118,9 @@ move_publish(struct partition *part, uint64_t hash, const struct item *from, str
 	if (found) {
 		atomic_store_explicit(&to->meta, item_meta(from), memory_order_relaxed);
 		item_expiry_set(to, item_expiry(from));
+		item_hits_set(to, hits);
 		alloc_note_expiry(part, to, item_expiry(from));
-		index_swing(&cursor, &hit, slot_make(part, hash, pointer_location(part, to), bytes, hits));
+		index_swing(&cursor, &hit, index_place(part, hash, to, bytes));
 	}
 	index_unlock(&cursor);
 	return found;
@@ -178,7 +179,7 @@ empty_item(const struct emptying *e, struct item *item, uint64_t hash)
 		drop(e->thread, e->part, hash, location, DROP_EXPIRED);
 		return true;
 	}
-	uint32_t hits = slot_hits(hit.word);
+	uint32_t hits = item_hits(item);
 	if (must_keep(e, hits) && move_item(e, item, hash, hits))
 		return true;
 	if (!e->job->evict)
@@ -199,7 +200,7 @@ static bool
 chunk_move_alloc(
     const struct emptying *e, const struct chunk *chunk, const struct index_hit *owner, struct chunk_move *to)
 {
-	uint32_t class = moved_class(e, owner->item, slot_hits(owner->word));
+	uint32_t class = moved_class(e, owner->item, item_hits(owner->item));
 
 	to->chunk_bytes = record_round((uint32_t)sizeof(*chunk) + chunk->bytes);
 	to->item_bytes = item_record_bytes(owner->item, item_meta(owner->item));
@@ -225,7 +226,7 @@ static bool
 chunk_move_publish(
     const struct emptying *e, const struct chunk *chunk, const struct index_hit *owner, struct chunk_move *to)
 {
-	uint32_t hits = slot_hits(owner->word);
+	uint32_t hits = item_hits(owner->item);
 
 	alloc_chunk_expiry(e->part, to->chunk, item_expiry(owner->item));
 	item_copy(to->item, owner->item, to->item_bytes);
@@ -272,7 +273,7 @@ empty_chunk(const struct emptying *e, struct chunk *chunk)
 			drop(e->thread, e->part, chunk->hash, owner_location, DROP_EXPIRED);
 			continue;
 		}
-		if (must_keep(e, slot_hits(owner.word)) && move_chunk(e, chunk, &owner))
+		if (must_keep(e, item_hits(owner.item)) && move_chunk(e, chunk, &owner))
 			continue;
 		if (!e->job->evict)
 			return false;
@@ -448,39 +449,50 @@ evict_from_line(struct store_thread *thread, struct partition *part, uint64_t ha
 {
 	struct bucket *home = index_home(part, hash);
 	uint64_t least = 0;
+	uint32_t least_hits = UINT32_MAX;
 
-	for (unsigned s = 0; s < BUCKET_SLOTS; s++) {
-		uint64_t word = slot_load(&home->slot[s]);
-		if (word == 0)
+	for (unsigned s = 0; s < LINE_SLOTS; s++) {
+		uint64_t location = slot_load(&home->slot[s]);
+		if (location == 0)
 			return true;
-		if (least == 0 || slot_hits(word) < slot_hits(least))
-			least = word;
+		uint32_t hits = item_hits(location_pointer(part, location));
+		if (hits < least_hits) {
+			least = location;
+			least_hits = hits;
+		}
 	}
-	if (drop(thread, part, index_slot_hash(thread->store, part, least), slot_location(least),
-	        DROP_EVICTED))
+	if (drop(thread, part, index_slot_hash(thread->store, part, least), least, DROP_EVICTED))
 		COUNT(thread, evicted_index);
 	return true;
 }
 
-bool
-evict_index(struct store_thread *thread, struct partition *part, uint64_t hash)
+/* Lets the index grow by a table, for which it takes a segment if it needs one. */
+static bool
+grow(struct store_thread *thread, struct partition *part, uint64_t hash)
 {
-	spin_lock(&part->split_lock);
+	spin_lock(&part->grow_lock);
 	bool ready = index_table_ready(part);
-	spin_unlock(&part->split_lock);
+	spin_unlock(&part->grow_lock);
 
 	uint32_t segment = ready ? SEGMENT_NONE : alloc_index_segment(thread, part);
-	spin_lock(&part->split_lock);
+	spin_lock(&part->grow_lock);
 	if (segment != SEGMENT_NONE && !index_table_ready(part)) {
 		index_table_add(part, segment);
 		segment = SEGMENT_NONE;
 	}
-	bool split = index_split(thread, part, hash);
-	spin_unlock(&part->split_lock);
+	bool grown = index_grow(thread, part, hash);
+	spin_unlock(&part->grow_lock);
 
 	if (segment != SEGMENT_NONE)
 		segment_give_index(part, segment);
-	return split || (thread->store->evict && evict_from_line(thread, part, hash));
+	return grown;
+}
+
+bool
+evict_index(struct store_thread *thread, struct partition *part, uint64_t hash, bool may_grow)
+{
+	return (may_grow && grow(thread, part, hash)) ||
+	       (thread->store->evict && evict_from_line(thread, part, hash));
 }
 
 /* What background work should do: nothing alive goes while enough is free, or will be once readers have passed. */

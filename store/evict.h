@@ -17,9 +17,9 @@
 /* Empties one segment at once for a writer that waits. drop: moves nothing. False: there is no victim. */
 bool evict_inline(struct store_thread *thread, struct partition *part, bool drop);
 
-/* Makes room in the index lines of a hash: splits the table or gives up an item. False: nothing can be
- * done. */
-bool evict_index(struct store_thread *thread, struct partition *part, uint64_t hash);
+/* Makes room in the index lines of a hash: lets the index grow, if it may, or gives up an item. False: nothing
+ * can be done. */
+bool evict_index(struct store_thread *thread, struct partition *part, uint64_t hash, bool may_grow);
 
 /* Books an item as evicted that a caller has taken out of the index. */
 void evict_forget(struct store_thread *thread, struct partition *part, const struct item *item);

@@ -4,13 +4,14 @@
  *
  *   arena of a partition, one mapping:
  *   +------------+---------------+-----------+-----------+-- ... --+-----------+
- *   | superblock | segment table | directory | segment 0 |         | segment n |   location = offset / 8, 35 bits
+ *   | superblock | segment table | directory | segment 0 |         | segment n |   location = offset / 8, 32 bits
  *   +------------+---------------+-----------+-----------+-- ... --+-----------+
  *   A segment holds items or, carved into tables, the index (index.h). The superblock is restart.c's; nothing in
  *   an arena is an address, so that another process may map it elsewhere.
  *
- * Order of locks: split_lock, then buckets, then partition lock or sequence_lock. A thread holds at most one bucket, except
- * that a split holds all buckets of one table. Nothing waits for memory while it holds any of them.
+ * Order of locks: grow_lock, then buckets, then partition lock or sequence_lock. A thread holds one home line and within that one
+ * spill line; who lets the index grow holds all homes of a table that gives items, and within that takes the lines
+ * of the new table. Nothing waits for memory while it holds any of them.
  */
 #ifndef WIRECACHE_STORE_INTERNAL_H
 #define WIRECACHE_STORE_INTERNAL_H
@@ -25,6 +26,9 @@
 #include "store/store.h"
 
 #define STORE_LINE_BYTES 64u
+/* Of 32 GiB at most each: what a location reaches. A node may have several. */
+#define PARTITIONS_MAX   64u
+#define LOCATION_BITS    32u
 #define SEGMENT_NONE     UINT32_MAX
 
 /* Segments that a thread's views are remembered in: a few bursts of requests. */
@@ -75,16 +79,19 @@ struct partition {
 	/* set at creation, read by all */
 	uint8_t *base;
 	struct segment *segments;
-	_Atomic uint32_t *directory; /* table of a hash's top bits: offset in units of 4 KiB */
+	_Atomic uint32_t *directory; /* table of a hash's top bits (index.h) */
 	uint32_t segments_len;
 	uint32_t segment_shift;
-	uint32_t first_segment_offset; /* number of segments that table and directory take */
+	uint32_t first_segment_offset; /* number of segments that all before them takes */
 	uint32_t directory_shift;
 	uint32_t tag_shift;
-	uint32_t depth_min; /* bits of the hash that every table has consumed; the tag begins below them */
-	uint32_t depth_max;
+	uint32_t homes, spills; /* lines in a table */
+	_Atomic uint32_t
+	    *tables;           /* all of them in the order of their creation, as the directory names them */
+	uint32_t *newest;      /* of each region the table that takes from others, 0: none; under grow_lock */
+	uint32_t tables_first; /* how many there are at the start */
+	uint32_t tables_max;
 	uint32_t table_shift; /* log2 of a table's bytes */
-	uint32_t group_mask;  /* groups in a table - 1 */
 	uint32_t index;       /* in store->partitions */
 	int node;             /* -1: not bound to one */
 	size_t bytes;         /* of memory_bytes */
@@ -107,9 +114,10 @@ struct partition {
 	uint32_t index_segments_max;
 	uint32_t table_segment; /* index segment being carved, SEGMENT_NONE */
 	uint32_t table_next;    /* bytes of it carved */
+	_Atomic uint32_t tables_len;
 
-	/* one split at a time */
-	_Alignas(STORE_LINE_BYTES) _Atomic uint32_t split_lock;
+	/* one growth of the index at a time */
+	_Alignas(STORE_LINE_BYTES) _Atomic uint32_t grow_lock;
 };
 
 /* A segment that a thread appends to. tail == segment size: none. */
@@ -158,8 +166,8 @@ struct store_thread {
 	struct job job;
 	store_evicted *evicted; /* NULL: nobody wants to see what is evicted */
 	void *evicted_ctx;
-	struct open_segment *open[STORE_NODES_MAX];        /* OPENS each */
-	_Atomic(_Atomic uint32_t *) pins[STORE_NODES_MAX]; /* one a segment; NULL until first registered */
+	struct open_segment *open[PARTITIONS_MAX];        /* OPENS each */
+	_Atomic(_Atomic uint32_t *) pins[PARTITIONS_MAX]; /* one a segment; NULL until first registered */
 	uint32_t pinned_segments;
 	struct store_fill *fills_free;
 	struct store_fill *fills_oldest, *fills_newest; /* that wait for bytes */
@@ -197,8 +205,8 @@ struct store {
 static inline struct partition *
 partition_of(const struct store *store, uint64_t hash)
 {
-	/* Bits 22..26: below the tag, above group and line (index.h). */
-	return &store->partitions[(hash >> 22 & 31) * store->partitions_len >> 5];
+	/* Bits 22..31: below the tag, above the home line (index.h). */
+	return &store->partitions[(hash >> 22 & 1023) * store->partitions_len >> 10];
 }
 
 /* Counts an operation by its distance. A thread that does not know its node is everywhere local. */
@@ -244,8 +252,7 @@ segment_bytes(const struct partition *part)
 static inline uint32_t
 location_segment(const struct partition *part, uint64_t location)
 {
-	return (uint32_t)(location >> (part->segment_shift - 3)) -
-	       part->first_segment_offset; /* number of segments that table and directory take */
+	return (uint32_t)(location >> (part->segment_shift - 3)) - part->first_segment_offset;
 }
 
 static inline uint8_t *

@@ -7,8 +7,8 @@
  *            | meta   | expiry     | value   | access | [cas 8]   | [flags 4] | key | value or chunk list |
  * pad |
  *            +--------+------------+---------+--------+-----------+-----------+-----+---------------------+-----+
- *             sequence 48           low 16    seconds   EXT_CAS     CFLAGS           list starts on 8 bytes
- *             key len   8  expiry 30 | value high 2
+ *             sequence 48  hits    2 length   seconds   EXT_CAS     CFLAGS           list starts on 8 bytes
+ *             key len   8  expiry 30
  *             flags     8
  *
  *   chunk    0        8        12        16       24
@@ -20,8 +20,8 @@
  * KIND_HOLE
  *
  * Key, value, chunk list, client flags and a client's CAS never change once an item is published. meta's flags and
- * sequence, expiry and access do change in place, atomically: FETCHED and access by readers, the rest under the
- * bucket's lock and one word an operation, so that no reader sees half of a change.
+ * sequence, expiry, hits and access do change in place, atomically: FETCHED, hits and access by readers, the rest under
+ * the bucket's lock and one word an operation, so that no reader sees half of a change.
  *
  * Expiry is seconds since one before the store began (struct store.base_s): 30 bits last 34 years; 0 is
  * never. Access is Unix seconds modulo 2^16: an access more than 18 hours ago is reported modulo that.
@@ -51,13 +51,15 @@
 #define RECORD_KIND_CHUNK 1u
 
 #define ITEM_EXPIRY_MASK      0x3fffffffu
-#define ITEM_INLINE_VALUE_MAX ((1u << 18) - 1)
+#define ITEM_HITS_SHIFT       30
+#define ITEM_HITS_MAX         3u /* the counter saturates, so hot items stop writing it */
+#define ITEM_INLINE_VALUE_MAX UINT16_MAX
 #define ITEM_SEQUENCE_SHIFT   16
 
 struct item {
 	_Atomic uint64_t meta;
-	_Atomic uint32_t expiry; /* expiry 30 bits | value length bits 16 and 17 */
-	uint16_t value_low;
+	_Atomic uint32_t expiry; /* hits 2 bits | expiry 30 */
+	uint16_t value_len;      /* of the inline value, or the number of chunks */
 	_Atomic uint16_t access;
 	_Alignas(8) uint8_t body[];
 };
@@ -167,20 +169,49 @@ item_expiry(const struct item *item)
 	return atomic_load_explicit(&item->expiry, memory_order_relaxed) & ITEM_EXPIRY_MASK;
 }
 
+/* Reads counted: 0..ITEM_HITS_MAX. */
+static inline uint32_t
+item_hits(const struct item *item)
+{
+	return atomic_load_explicit(&item->expiry, memory_order_relaxed) >> ITEM_HITS_SHIFT;
+}
+
 /* The inline value's length, or the number of chunks. */
 static inline uint32_t
 item_value_len(const struct item *item)
 {
-	uint32_t high = atomic_load_explicit(&item->expiry, memory_order_relaxed) >> 30;
-	return high << 16 | item->value_low;
+	return item->value_len;
 }
 
+/* While readers may be counting hits. */
 static inline void
 item_expiry_set(struct item *item, uint32_t expiry)
 {
-	uint32_t high = atomic_load_explicit(&item->expiry, memory_order_relaxed) & ~ITEM_EXPIRY_MASK;
-	/* release pairs with item_moment() */
-	atomic_store_explicit(&item->expiry, high | expiry, memory_order_release);
+	uint32_t seen = atomic_load_explicit(&item->expiry, memory_order_relaxed);
+
+	while (
+	    !atomic_compare_exchange_weak_explicit(&item->expiry, &seen, (seen & ~ITEM_EXPIRY_MASK) | expiry,
+	        memory_order_release, memory_order_relaxed)) /* release pairs with item_moment() */
+		;
+}
+
+/* Of an item that is not published yet. */
+static inline void
+item_hits_set(struct item *item, uint32_t hits)
+{
+	atomic_store_explicit(
+	    &item->expiry, hits << ITEM_HITS_SHIFT | item_expiry(item), memory_order_relaxed);
+}
+
+/* All relaxed: nothing depends on it, and a lost race loses a hit. */
+static inline void
+item_count_hit(struct item *item)
+{
+	uint32_t seen = atomic_load_explicit(&item->expiry, memory_order_relaxed);
+
+	if (seen >> ITEM_HITS_SHIFT < ITEM_HITS_MAX)
+		atomic_compare_exchange_strong_explicit(&item->expiry, &seen, seen + (1u << ITEM_HITS_SHIFT),
+		    memory_order_relaxed, memory_order_relaxed);
 }
 
 static inline uint32_t

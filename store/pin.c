@@ -1,9 +1,8 @@
 /*
  * Pins: memory that a value on its way out still needs, across quiescent points. Each thread counts its pins
  * of each segment in an array of its own, so pinning writes no shared line; whoever reclaims a segment looks
- * at all arrays. A handle is the item's place: partition << 35 | location.
+ * at all arrays. A handle is the item's place: partition << 32 | location.
  */
-#include "store/index.h"
 #include "store/segment.h"
 
 /* Of a partition's segments, the share that all threads together may pin; each thread gets an equal part. */
@@ -64,15 +63,15 @@ store_pin(struct store_thread *thread, const struct store_view *view, struct sto
 	pin_add(thread, part, location);
 	for (uint32_t i = 0; list && i < list->len; i++)
 		pin_add(thread, part, chunk_entry_location(list->entry[i]));
-	pin->handle_ = (uint64_t)part->index << SLOT_LOCATION_BITS | location;
+	pin->handle_ = (uint64_t)part->index << LOCATION_BITS | location;
 	return true;
 }
 
 void
 store_unpin(struct store_thread *thread, struct store_pin pin)
 {
-	const struct partition *part = &thread->store->partitions[pin.handle_ >> SLOT_LOCATION_BITS];
-	uint64_t location = pin.handle_ & SLOT_LOCATION_MASK;
+	const struct partition *part = &thread->store->partitions[pin.handle_ >> LOCATION_BITS];
+	uint64_t location = pin.handle_ & ((1ull << LOCATION_BITS) - 1);
 	const struct item *item = location_pointer(part, location);
 	uint64_t meta = item_meta(item);
 

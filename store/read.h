@@ -54,7 +54,7 @@ read_count_access(const struct store_thread *thread, struct index_hit *hit, uint
 		atomic_fetch_or_explicit(&hit->item->meta, STORE_ITEM_FETCHED, memory_order_relaxed);
 	if (atomic_load_explicit(&hit->item->access, memory_order_relaxed) != now)
 		atomic_store_explicit(&hit->item->access, now, memory_order_relaxed);
-	index_bump(hit);
+	item_count_hit(hit->item);
 }
 
 /* life: why the item that is there does not count; ITEM_ALIVE: none is there. */
@@ -68,14 +68,24 @@ read_count_miss(struct store_thread *thread, enum item_life life)
 		COUNT(thread, get_flushed);
 }
 
-/* The first lines of what the tags in a home line say may be the item. */
+/* The first lines of what the tags in a home line say may be the item; when none does and something of the key's kind
+ * is displaced, the spill lines. */
 static inline void
 read_prefetch_item(const struct partition *part, uint64_t hash, const struct bucket *home)
 {
-	for (unsigned mask = bucket_match(home, hash_tag(part, hash)); mask; mask &= mask - 1) {
-		uint64_t word = slot_load(&home->slot[__builtin_ctz(mask)]);
-		const char *item = location_pointer(part, slot_location(word));
-		uint32_t lines = (uint32_t)(word >> SLOT_LINES_SHIFT & 3);
+	unsigned mask = bucket_match(home, hash_tag(part, hash));
+
+	if (!mask && control_displaced(atomic_load_explicit(&home->control, memory_order_relaxed), hash)) {
+		struct key_lines lines =
+		    key_lines(part, (struct bucket *)(uintptr_t)home - hash_home(part, hash), hash);
+		__builtin_prefetch(lines.line[1]);
+		__builtin_prefetch(lines.line[2]);
+	}
+	for (; mask; mask &= mask - 1) {
+		uint32_t slot = match_slot(mask);
+		const char *item = location_pointer(part, slot_load(&home->slot[slot]));
+		uint32_t lines = atomic_load_explicit(&home->label[slot], memory_order_relaxed) &
+		                 ((1u << LABEL_LINES) - 1);
 		for (uint32_t i = 0; i <= lines; i++)
 			__builtin_prefetch(item + i * STORE_LINE_BYTES);
 	}

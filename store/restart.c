@@ -113,7 +113,7 @@ layout_of(const struct partition *part)
 	const uint64_t facts[] = {RESTART_LAYOUT, sizeof(struct superblock), BOOKS_BYTES,
 	    sizeof(struct segment), sizeof(struct item), sizeof(struct chunk), sizeof(struct bucket), CLASSES,
 	    part->segments_len, part->segment_shift, part->first_segment_offset, part->table_shift,
-	    part->depth_min, part->depth_max, part->tag_shift, part->group_mask};
+	    part->homes, part->spills, part->tables_first, part->tables_max, part->tag_shift};
 
 	return checksum(RESTART_MAGIC, facts, sizeof(facts));
 }

@@ -28,7 +28,7 @@
  * To be raised with every change of what lies in an arena: items, chunks, segments, index, or what their numbers mean.
  * Sizes and the plan of the arena are compared beside it.
  */
-#define RESTART_LAYOUT 1u
+#define RESTART_LAYOUT 2u
 
 struct restart {
 	enum store_start start;

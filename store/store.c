@@ -12,7 +12,8 @@
 
 #define MEMORY_BYTES_MIN    (8u << 20)
 #define PARTITION_BYTES_MIN (4u << 20)
-#define PARTITION_BYTES_MAX ((size_t)256 << 30) /* what 35 bits of 8 bytes reach */
+#define PARTITION_BYTES_MAX ((size_t)8 << LOCATION_BITS)
+#define NODE_BYTES_MAX      (PARTITION_BYTES_MAX * PARTITIONS_MAX / STORE_NODES_MAX)
 #define ITEM_BYTES_MIN      1024u
 #define ITEM_BYTES_MAX      (1u << 30)
 /* An item may take a quarter of a partition: more could not be replaced while it is there. */
@@ -42,7 +43,7 @@ config_check(const struct store_config *config)
 		return "the number of threads must be 1 to 64";
 	if (config->memory_bytes < MEMORY_BYTES_MIN || config->memory_bytes / parts < PARTITION_BYTES_MIN)
 		return "memory must be at least 8 MiB, and 4 MiB a node";
-	if (config->memory_bytes / parts > PARTITION_BYTES_MAX)
+	if (config->memory_bytes / parts > NODE_BYTES_MAX)
 		return "memory must be at most 256 GiB a node";
 	if (config->item_max_bytes < ITEM_BYTES_MIN || config->item_max_bytes > ITEM_BYTES_MAX)
 		return "the largest item must be 1 KiB to 1 GiB";
@@ -53,11 +54,18 @@ config_check(const struct store_config *config)
 	return NULL;
 }
 
+static unsigned
+partitions_of_node(const struct store_config *config)
+{
+	size_t bytes = config->memory_bytes / (config->nodes_len ? config->nodes_len : 1);
+	return (unsigned)((bytes + PARTITION_BYTES_MAX - 1) / PARTITION_BYTES_MAX);
+}
+
 static struct store *
 store_allocate(const struct store_config *config)
 {
 	struct store *store = aligned_alloc(STORE_LINE_BYTES, sizeof(*store));
-	unsigned parts = config->nodes_len ? config->nodes_len : 1;
+	unsigned parts = (config->nodes_len ? config->nodes_len : 1) * partitions_of_node(config);
 
 	if (!store)
 		return NULL;
@@ -107,9 +115,9 @@ threads_configure(struct store *store, uint32_t now_s)
 
 /* The same for each, in whole hugepages, so that together they never take more than the limit. */
 static size_t
-partition_bytes(const struct store_config *config)
+partition_bytes(const struct store *store, const struct store_config *config)
 {
-	size_t each = config->memory_bytes / (config->nodes_len ? config->nodes_len : 1);
+	size_t each = config->memory_bytes / store->partitions_len;
 	return each & ~(MEMORY_PAGE_BYTES - 1);
 }
 
@@ -119,8 +127,8 @@ partitions_map(struct store *store, const struct store_config *config, char erro
 	char path[RESTART_PATH_MAX];
 
 	for (unsigned p = 0; p < store->partitions_len; p++) {
-		struct memory_wish wish = {.bytes = partition_bytes(config),
-		    .node = config->nodes_len ? config->nodes[p] : -1,
+		struct memory_wish wish = {.bytes = partition_bytes(store, config),
+		    .node = config->nodes_len ? config->nodes[p / partitions_of_node(config)] : -1,
 		    .hugepages = config->hugepages,
 		    .path = config->restart_path ? path : NULL};
 		if (wish.path)
@@ -152,7 +160,7 @@ files_forget(const char *prefix, unsigned first)
 	char path[RESTART_PATH_MAX];
 	unsigned removed = 0;
 
-	for (unsigned p = first; p < STORE_NODES_MAX; p++) {
+	for (unsigned p = first; p < PARTITIONS_MAX; p++) {
 		restart_path(prefix, p, path);
 		removed += memory_remove(path);
 	}

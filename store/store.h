@@ -39,8 +39,8 @@ struct store_config {
 	    item_max_bytes; /* largest item, key and header counted as memcached counts them; 1 MiB by default */
 	uint32_t threads_max; /* handles that may be registered, <= STORE_THREADS_MAX */
 	int nodes
-	    [STORE_NODES_MAX]; /* NUMA nodes that get a partition each; -1: wherever the kernel puts it */
-	unsigned nodes_len;    /* 0 means one partition without binding */
+	    [STORE_NODES_MAX]; /* NUMA nodes that get an equal part each; -1: wherever the kernel puts it */
+	unsigned nodes_len;    /* 0 means no binding */
 	bool hugepages;        /* try hugepages first; falls back to normal pages and says so in store_info */
 	bool evict;            /* false: a full store answers STORE_NO_MEMORY instead of evicting */
 	bool cas;              /* false: store_view.cas is 0 */
@@ -206,7 +206,7 @@ void store_unpin(struct store_thread *thread, struct store_pin pin);
 
 /* Where a walk is; zero at its start. Owned by the caller, fields by the store. Holds nothing up between two calls. */
 struct store_cursor {
-	uint32_t partition_, entry_, line_, slot_;
+	uint32_t partition_, table_, line_, slot_;
 };
 
 /* One item during a walk; valid until the visitor returns. */
@@ -221,7 +221,7 @@ struct store_entry {
 typedef bool store_visit(void *ctx, const struct store_entry *entry);
 
 /*
- * Visits live items beside readers and writers, looking at about `budget` places (7 a line, most of them taken). Counts
+ * Visits live items beside readers and writers, looking at about `budget` places (10 a line, most of them taken). Counts
  * no access. Returns whether there is more. An item that is in the store for the whole walk is visited at least once;
  * twice is possible when the index grows.
  */
@@ -350,7 +350,7 @@ enum store_start {
 
 struct store_info {
 	size_t limit_bytes;   /* as configured or set live */
-	size_t index_bytes;   /* buckets and overflow pool */
+	size_t index_bytes;   /* segments that hold tables of the index */
 	size_t segment_bytes; /* of one segment */
 	uint64_t segments;    /* all */
 	uint64_t segments_free;

@@ -1,12 +1,11 @@
 /*
- * Walking over all items while others write: a cursor over the lines of all tables of all partitions, in the order of
- * the directory. Locks nothing.
+ * Walking over all items while others write: a cursor over the lines of all tables of all partitions, tables in the
+ * order of their creation, of each the spill lines before the homes. Locks nothing.
  *
- * Why no item is missed that is there all the time. It changes its place only when its table splits: then it stays, or
- * goes to the new table, which takes the upper half of the old one's directory entries. The lower half keeps the old
- * table, so the cursor's entry names the same table for good, and what the cursor skips at its end are the entries that
- * still name this table then. An item that left before its line was looked at left a slot that was cleared after the
- * new table was published, so who sees the slot empty sees the new table, too, and walks it from its start.
+ * Why no item is missed that is there all the time. It changes its place only while the index grows: then it goes to
+ * the newest table, or from a spill line to its home in the same table. Both come later in the walk than the place it
+ * left. A place is cleared after the item is in the other one and, if that is a new table, after the table has its
+ * number; so who sees the place empty finds the item where the walk has yet to come, or has been there before.
  */
 #include "store/alloc.h"
 #include "store/index.h"
@@ -23,8 +22,8 @@ struct walk {
 static void
 prefetch_line(const struct partition *part, const struct bucket *line)
 {
-	for (unsigned s = 0; s < BUCKET_SLOTS; s++) {
-		uint64_t location = slot_location(atomic_load_explicit(&line->slot[s], memory_order_relaxed));
+	for (unsigned s = 0; s < LINE_SLOTS; s++) {
+		uint64_t location = atomic_load_explicit(&line->slot[s], memory_order_relaxed);
 		if (location)
 			__builtin_prefetch(location_pointer(part, location));
 	}
@@ -32,9 +31,9 @@ prefetch_line(const struct partition *part, const struct bucket *line)
 
 /* False: the visitor does not want it now. */
 static bool
-visit_slot(const struct walk *walk, const struct partition *part, uint64_t word)
+visit_slot(const struct walk *walk, const struct partition *part, uint64_t location)
 {
-	const struct item *item = location_pointer(part, slot_location(word));
+	const struct item *item = location_pointer(part, location);
 	uint32_t expiry;
 	uint64_t meta = item_moment(item, &expiry);
 	struct store_entry entry;
@@ -55,37 +54,26 @@ walk_line(const struct walk *walk, const struct partition *part, struct bucket *
 	struct store_cursor *cursor = walk->cursor;
 
 	prefetch_line(part, line);
-	for (; cursor->slot_ < BUCKET_SLOTS; cursor->slot_++, ++*looked) {
-		uint64_t word = slot_load(&line->slot[cursor->slot_]);
-		if (word && !visit_slot(walk, part, word))
+	for (; cursor->slot_ < LINE_SLOTS; cursor->slot_++, ++*looked) {
+		uint64_t location = slot_load(&line->slot[cursor->slot_]);
+		if (location && !visit_slot(walk, part, location))
 			return false;
 	}
 	return true;
-}
-
-/* Behind the last entry that names the table of the cursor's. */
-static uint32_t
-next_entry(const struct partition *part, uint32_t at)
-{
-	uint32_t len = 1u << (64 - part->directory_shift);
-	uint32_t table = atomic_load_explicit(&part->directory[at], memory_order_acquire);
-
-	do
-		at++;
-	while (at < len && atomic_load_explicit(&part->directory[at], memory_order_acquire) == table);
-	return at < len ? at : 0;
 }
 
 static void
 next_line(struct store_cursor *cursor, const struct partition *part)
 {
 	cursor->slot_ = 0;
-	if (++cursor->line_ < (part->group_mask + 1) * GROUP_LINES)
+	if (++cursor->line_ < table_lines(part))
 		return;
 	cursor->line_ = 0;
-	cursor->entry_ = next_entry(part, cursor->entry_);
-	if (cursor->entry_ == 0)
-		cursor->partition_++;
+	/* acquire pairs with table_carve() */
+	if (++cursor->table_ < atomic_load_explicit(&part->tables_len, memory_order_acquire))
+		return;
+	cursor->table_ = 0;
+	cursor->partition_++;
 }
 
 bool
@@ -97,9 +85,9 @@ store_walk(
 
 	for (unsigned looked = 0; cursor->partition_ < store->partitions_len && looked < budget;) {
 		const struct partition *part = &store->partitions[cursor->partition_];
-		uint32_t entry = atomic_load_explicit(&part->directory[cursor->entry_], memory_order_acquire);
+		struct bucket *last = index_table(part, cursor->table_) + table_lines(part) - 1;
 
-		if (!walk_line(&walk, part, table_pointer(part, entry) + cursor->line_, &looked))
+		if (!walk_line(&walk, part, last - cursor->line_, &looked))
 			return true;
 		next_line(cursor, part);
 	}

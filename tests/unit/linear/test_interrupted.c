@@ -383,7 +383,7 @@ append_that_creates_meets_a_creator_and_a_deleter_and_creates_after_all(void **s
 /* ---- the index ---------------------------------------------------------------------------------- */
 
 #define SPLITS          6u
-#define SPLIT_STEPS     48000u /* from one stop to the next: a split takes 315 000 */
+#define SPLIT_STEPS     48000u /* from one stop to the next: growing takes more than all of them */
 #define SPLIT_ITEMS_MAX 200000u
 
 struct growth {
@@ -394,17 +394,17 @@ struct growth {
 static uint32_t split_steps; /* 0: splits are not stopped */
 
 struct partition;
-bool __real_index_split(struct store_thread *thread, struct partition *part, uint64_t hash);
-bool __wrap_index_split(struct store_thread *thread, struct partition *part, uint64_t hash);
+bool __real_index_grow(struct store_thread *thread, struct partition *part, uint64_t hash);
+bool __wrap_index_grow(struct store_thread *thread, struct partition *part, uint64_t hash);
 
 bool
-__wrap_index_split(struct store_thread *thread, struct partition *part, uint64_t hash)
+__wrap_index_grow(struct store_thread *thread, struct partition *part, uint64_t hash)
 {
 	if (split_steps == 0)
-		return __real_index_split(thread, part, hash);
+		return __real_index_grow(thread, part, hash);
 	turns.thread[0].left = split_steps;
 	turns_trap(true);
-	bool split = __real_index_split(thread, part, hash);
+	bool split = __real_index_grow(thread, part, hash);
 	turns_trap(false);
 	return split;
 }

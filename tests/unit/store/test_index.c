@@ -29,25 +29,27 @@ hash_depends_on_secret_and_every_bit(void **state)
 	}
 }
 
+#define HOMES 940u /* of a table of 64 KiB, about */
+
 static void
 hash_of_similar_keys_fills_lines_evenly(void **state)
 {
 	(void)state;
 	struct hash_keys keys;
 	const uint8_t secret[16] = {9};
-	static unsigned line[GROUP_HOMES], part[32], top[256];
+	static unsigned line[HOMES], part[32], top[256];
 	const unsigned n = 1u << 20;
 	hash_keys_init(&keys, secret);
 	for (unsigned i = 0; i < n; i++) {
 		char key[32];
 		int len = snprintf(key, sizeof(key), "user:%08u:profile", i);
 		uint64_t hash = hash_bytes(&keys, (const uint8_t *)key, (size_t)len);
-		line[hash_line(hash)]++;
-		part[hash >> 22 & 31]++;
+		line[(hash & ((1u << HOME_BITS) - 1)) * HOMES >> HOME_BITS]++;
+		part[hash >> 27 & 31]++;
 		top[hash >> 56]++;
 	}
-	for (unsigned i = 0; i < GROUP_HOMES; i++) /* 273 or 274 of 4096 values a line; six sigma are 1600 */
-		assert_in_range(line[i], n / GROUP_HOMES - 1900, n / GROUP_HOMES + 1900);
+	for (unsigned i = 0; i < HOMES; i++) /* 1115 of these each; six sigma are 200 */
+		assert_in_range(line[i], n / HOMES - 210, n / HOMES + 210);
 	for (unsigned i = 0; i < 32; i++)
 		assert_in_range(part[i], n / 32 - 1100, n / 32 + 1100);
 	for (unsigned i = 0; i < 256; i++)
@@ -55,54 +57,58 @@ hash_of_similar_keys_fills_lines_evenly(void **state)
 }
 
 static void
-plan_covers_memory_from_8_mib_to_256_gib(void **state)
+plan_covers_memory_from_4_mib_to_32_gib(void **state)
 {
 	(void)state;
-	for (size_t bytes = 8 * FIX_MIB; bytes <= (size_t)256 << 30; bytes += bytes / 3) {
+	for (size_t bytes = 4 * FIX_MIB; bytes <= (size_t)8 << LOCATION_BITS; bytes += bytes / 3) {
 		struct arena_plan plan;
 		arena_plan(bytes, &plan);
 		size_t segment = (size_t)1 << plan.segment_shift;
 		assert_in_range(segment, 64 << 10, 2 << 20);
 		assert_true((plan.first_segment + plan.segments_len) * segment <= bytes);
 		assert_true((plan.first_segment + plan.segments_len + 1) * segment > bytes);
-		assert_true(plan.directory_offset + (sizeof(uint32_t) << plan.depth_max) <=
+		assert_true(
+		    plan.directory_offset + (sizeof(uint32_t) << plan.directory_bits) <= plan.tables_offset);
+		assert_true(plan.tables_offset + plan.tables_max * sizeof(uint32_t) <= plan.newest_offset);
+		assert_true(plan.newest_offset + (sizeof(uint32_t) << plan.directory_bits >> REGION_BITS) <=
 		            plan.first_segment * segment);
-		/* Tables fit segments; directory, tag, partition, group and line have bits of their own. */
+		/* Tables fit segments and share the directory evenly; tag, partition and home have bits of their own. */
 		assert_true(plan.table_shift <= plan.segment_shift);
-		assert_true(plan.depth_min + SLOT_TAG_BITS + 27 <= 64);
-		assert_true(plan.table_shift - 10 <= 10);
-		assert_true(bytes / 8 <= SLOT_LOCATION_MASK + 1);
+		assert_true(plan.tables_first <= 1u << plan.directory_bits);
+		assert_true(plan.directory_bits - REGION_BITS + TAG_BITS + 32 <= 64);
+		assert_true(bytes >> 12 <= 1ull << (32 - ENTRY_GENERATION_BITS));
 		assert_true(plan.segments_len < 1u << HELD_SHIFT);
 		/* At most 2 % before the first segment. */
 		assert_true(plan.first_segment * 50 <= plan.segments_len);
 	}
 }
 
-/* A key whose hash falls into the same group and home line as another, found by trying. */
+/* Keys whose hash agrees with another's under a mask, and in home line and count, found by trying. */
 static unsigned
 collide(struct fix *fix, unsigned from, uint64_t like, uint64_t mask, char name[32])
 {
+	const struct partition *part = partition_of(fix->store, 0);
+
 	for (unsigned i = from;; i++) {
 		snprintf(name, 32, "try-%u", i);
-		struct store_key key = fix_key(fix, name);
-		if (((key.hash ^ like) & mask) == 0 && hash_line(key.hash) == hash_line(like))
+		uint64_t hash = fix_key(fix, name).hash;
+		if (((hash ^ like) & mask) == 0 && hash_home(part, hash) == hash_home(part, like) &&
+		    hash_count_shift(hash) == hash_count_shift(like))
 			return i + 1;
 	}
 }
 
 static void
-keys_of_one_line_overflow_split_and_are_all_found(void **state)
+keys_of_one_line_overflow_grow_and_are_all_found(void **state)
 {
 	(void)state;
 	struct fix fix = fix_open(8 * FIX_MIB);
-	const struct partition *part = partition_of(fix.store, 0);
-	/* The same table and home line: more keys than home, neighbour and spill hold. */
-	uint64_t mask = (uint64_t)part->group_mask << 12;
+	/* One home line and one count in each table: more keys than home and count hold. */
 	struct store_key first = fix_key(&fix, "try-0");
-	char names[60][32];
+	char names[40][32];
 	unsigned next = 0;
-	for (unsigned n = 0; n < 60; n++) {
-		next = collide(&fix, next, first.hash, mask, names[n]);
+	for (unsigned n = 0; n < 40; n++) {
+		next = collide(&fix, next, first.hash, 0, names[n]);
 		assert_int_equal(fix_set(&fix, names[n], names[n]), STORE_OK);
 		fix_check(&fix);
 		for (unsigned i = 0; i <= n; i++)
@@ -110,36 +116,90 @@ keys_of_one_line_overflow_split_and_are_all_found(void **state)
 		fix_quiesce(&fix);
 	}
 	assert_true(fix_counters(&fix).index_splits > 0);
-	for (unsigned n = 0; n < 60; n += 2) {
+	for (unsigned n = 0; n < 40; n += 2) {
 		struct store_key key = fix_key(&fix, names[n]);
 		assert_int_equal(store_delete(fix.thread, &key, 0), STORE_OK);
 		fix_check(&fix);
 	}
-	for (unsigned n = 0; n < 60; n++)
+	for (unsigned n = 0; n < 40; n++)
 		assert_true(fix_has(&fix, names[n]) == (n % 2 == 1));
 	fix_close(&fix);
 }
 
+/* What a home line and one count of displaced items hold. */
+#define HOME_MAX (LINE_SLOTS + CONTROL_COUNT_MAX)
+
 static void
-keys_that_no_split_parts_evict_each_other(void **state)
+keys_that_no_growth_parts_evict_each_other(void **state)
 {
 	(void)state;
 	struct fix fix = fix_open(8 * FIX_MIB);
 	const struct partition *part = partition_of(fix.store, 0);
-	/* All bits that the directory can ever use are the same, too: a split cannot help. */
-	uint64_t mask = (uint64_t)part->group_mask << 12 | ~0ull << (64 - part->depth_max);
+	/* The same entry of the directory, too: no growth can part them. */
+	uint64_t mask = ~0ull << part->directory_shift;
 	struct store_key first = fix_key(&fix, "try-0");
 	char name[32];
 	unsigned next = 0;
-	for (unsigned n = 0; n < 25; n++) {
+	for (unsigned n = 0; n < HOME_MAX + 4; n++) {
 		next = collide(&fix, next, first.hash, mask, name);
 		assert_int_equal(fix_set(&fix, name, "x"), STORE_OK);
 		assert_true(fix_has(&fix, name));
 	}
 	struct store_info info;
 	store_info_get(fix.store, &info);
-	assert_int_equal(info.items, 3 * BUCKET_SLOTS);
-	assert_int_equal(fix_counters(&fix).evicted_index, 25 - 3 * BUCKET_SLOTS);
+	assert_int_equal(info.items, HOME_MAX);
+	assert_int_equal(fix_counters(&fix).evicted_index, 4);
+	fix_close(&fix);
+}
+
+/* Shares of a region's directory that its tables have. */
+static void
+shares_read(const struct partition *part, uint32_t shares[64], uint32_t *tables)
+{
+	*tables = atomic_load(&part->tables_len);
+	assert_true(*tables <= 64);
+	memset(shares, 0, 64 * sizeof(*shares));
+	for (uint32_t i = 0; i < REGION_ENTRIES; i++)
+		for (uint32_t t = 0; t < *tables; t++)
+			shares[t] += table_pointer(part, part->directory[i]) == index_table(part, t);
+}
+
+static void
+growth_keeps_shares_even_at_9_bytes_an_item(void **state)
+{
+	(void)state;
+	struct fix fix = fix_open(16 * FIX_MIB);
+	const struct partition *part = partition_of(fix.store, 0);
+	uint32_t shares[64], tables, tables_before = 0;
+	double bytes_an_item = 0; /* sum over the numbers of items from the fifth table on */
+	unsigned len = 0;
+	char name[32];
+
+	for (unsigned n = 0; n < 290000; n++) {
+		snprintf(name, sizeof(name), "%u", n);
+		assert_int_equal(fix_set(&fix, name, ""), STORE_OK);
+		fix_quiesce(&fix);
+		tables = atomic_load(&part->tables_len);
+		if (tables > 4) {
+			bytes_an_item += (double)((size_t)tables << part->table_shift) / (n + 1);
+			len++;
+		}
+		if (tables == tables_before)
+			continue;
+		tables_before = tables;
+		shares_read(part, shares, &tables);
+		uint32_t sum = 0, most = 0;
+		for (uint32_t t = 0; t < tables; t++) {
+			sum += shares[t];
+			most = shares[t] > most ? shares[t] : most;
+		}
+		assert_int_equal(sum, REGION_ENTRIES);
+		/* A third above the mean: a table that gave rarely. */
+		assert_true(most * tables * 3 <= REGION_ENTRIES * 4);
+	}
+	assert_int_equal(fix_counters(&fix).evictions, 0);
+	if (bytes_an_item > 9.0 * len)
+		fail_msg("the index takes %.2f bytes an item", bytes_an_item / len);
 	fix_close(&fix);
 }
 
@@ -158,15 +218,17 @@ item_shape_agrees_with_the_item_that_is_read_back(void **state)
 		                 (shape.chunks ? ITEM_CHUNKED : 0);
 		uint32_t len = shape.chunks ? shape.chunks : shape.value_bytes;
 		item->meta = meta_make(0xabcdef012345, shape.key_len, flags);
-		item->expiry = (len >> 16) << 30;
-		item->value_low = (uint16_t)len;
+		item->value_len = (uint16_t)len;
+		item_hits_set(item, 1);
 		item_expiry_set(item, ITEM_EXPIRY_MASK);
+		item_count_hit(item);
 		uint64_t meta = item_meta(item);
 		assert_int_equal(item_record_bytes(item, meta), shape_bytes(&shape));
 		assert_int_equal(record_bytes(item), shape_bytes(&shape));
 		assert_int_equal(item_value(item, meta) - (uint8_t *)item, shape_value_offset(&shape));
 		assert_int_equal(item_value_len(item), len);
 		assert_int_equal(item_expiry(item), ITEM_EXPIRY_MASK);
+		assert_int_equal(item_hits(item), 2);
 		assert_true(meta_sequence(meta) == 0xabcdef012345);
 		assert_int_equal(shape_bytes(&shape) % 8, 0);
 		free(item);
@@ -179,9 +241,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(hash_depends_on_secret_and_every_bit),
 	    cmocka_unit_test(hash_of_similar_keys_fills_lines_evenly),
-	    cmocka_unit_test(plan_covers_memory_from_8_mib_to_256_gib),
-	    cmocka_unit_test(keys_of_one_line_overflow_split_and_are_all_found),
-	    cmocka_unit_test(keys_that_no_split_parts_evict_each_other),
+	    cmocka_unit_test(plan_covers_memory_from_4_mib_to_32_gib),
+	    cmocka_unit_test(keys_of_one_line_overflow_grow_and_are_all_found),
+	    cmocka_unit_test(keys_that_no_growth_parts_evict_each_other),
+	    cmocka_unit_test(growth_keeps_shares_even_at_9_bytes_an_item),
 	    cmocka_unit_test(item_shape_agrees_with_the_item_that_is_read_back),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
