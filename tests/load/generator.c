@@ -220,6 +220,7 @@ generator_stalled(struct generator *g, uint64_t until_tsc)
 	uint64_t span_tsc = until_tsc - g->now_tsc;
 
 	g->stall_end_tsc = until_tsc;
+	g->catching_up |= !g->holding;
 	if (!generator_measured(g, until_tsc))
 		return;
 	g->counts.stalls++;
@@ -242,7 +243,7 @@ run_point(struct generator *g)
 	set_limits(g);
 	generator_choose_ahead(g);
 	fill_queue(g, g->conns_len);
-	g->holding = false;
+	g->holding = g->catching_up = false;
 	g->shift = 0;
 	g->stall_end_tsc = g->longest_stall_tsc = 0;
 	reset_windows(g);

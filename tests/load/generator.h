@@ -167,8 +167,9 @@ struct generator {
 	struct schedule_cursor cursor;
 	struct choice ahead[GENERATOR_AHEAD];
 	uint32_t ahead_at;
-	uint32_t shift; /* of popularity */
-	bool holding;   /* the schedule is behind since no connection had room */
+	uint32_t shift;   /* of popularity */
+	bool holding;     /* the schedule is behind since no connection had room */
+	bool catching_up; /* it is behind since the loop stood still, which is not the server's doing */
 	bool preloading;
 	uint32_t preload_next; /* the next key of this thread */
 	uint32_t *again;       /* keys of preloading requests that were lost */

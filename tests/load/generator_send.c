@@ -415,13 +415,14 @@ account_schedule(struct generator *g, uint64_t due_tsc)
 		return;
 	bool late = g->now_tsc > due_tsc + g->tolerance_tsc;
 	g->counts.scheduled++;
-	g->counts.held += late && g->holding;
-	g->counts.late += late && !g->holding;
-	g->counts.late_stalled += late && !g->holding && due_tsc < g->stall_end_tsc;
+	bool held = late && g->holding && !g->catching_up;
+	g->counts.held += held;
+	g->counts.late += late && !held;
+	g->counts.late_stalled += late && !held && due_tsc < g->stall_end_tsc;
 	if (g->windows != NULL) {
 		struct window *window = generator_window(g, due_tsc);
 		window->scheduled++;
-		window->late += late && !g->holding;
+		window->late += late && !held;
 	}
 }
 
@@ -449,7 +450,7 @@ generator_send_open(struct generator *g)
 	while (sent < GENERATOR_BATCH) {
 		uint64_t due_tsc = schedule_next_tsc(&g->cursor);
 		if (due_tsc > g->now_tsc) {
-			g->holding = false;
+			g->holding = g->catching_up = false;
 			break;
 		}
 		if (due_tsc >= g->plan.end_tsc)
