@@ -47,27 +47,38 @@ dataplane_config_default(struct dataplane_config *config)
 /* ---- memory ----------------------------------------------------------------------------------- */
 
 static int
+pool_create(struct worker *worker, const char *what, unsigned mbufs, uint16_t room, struct rte_mempool **pool,
+    char error[DATAPLANE_ERROR_MAX])
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	snprintf(name, sizeof(name), "%s-%u", what, worker->index);
+	*pool = rte_pktmbuf_pool_create(name, mbufs, MBUF_CACHE, 0, room, worker->node);
+	if (*pool)
+		return 0;
+	snprintf(error, DATAPLANE_ERROR_MAX,
+	    "no packet memory for worker %u on node %d (%u buffers of %zu B): reserve more hugepages there, "
+	    "or "
+	    "lower workers.mbufs",
+	    worker->index, worker->node, mbufs, DATAPLANE_MBUF_BYTES);
+	return -ENOMEM;
+}
+
+static int
 pools_create(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 {
-	unsigned mbufs = dataplane_mbufs(&dataplane->config);
+	int rc = 0;
 
-	for (unsigned i = 0; i < dataplane->workers_len; i++) {
+	for (unsigned i = 0; rc == 0 && i < dataplane->workers_len; i++) {
 		struct worker *worker = &dataplane->workers[i];
-		char name[RTE_MEMPOOL_NAMESIZE];
 
-		snprintf(name, sizeof(name), "worker-%u", i);
-		worker->pool =
-		    rte_pktmbuf_pool_create(name, mbufs, MBUF_CACHE, 0, DATAPLANE_MBUF_ROOM, worker->node);
-		if (!worker->pool) {
-			snprintf(error, DATAPLANE_ERROR_MAX,
-			    "no packet memory for worker %u on node %d (%u buffers of %zu B): reserve more "
-			    "hugepages "
-			    "there, or lower workers.mbufs",
-			    i, worker->node, mbufs, DATAPLANE_MBUF_BYTES);
-			return -ENOMEM;
-		}
+		rc = pool_create(worker, "worker", dataplane_mbufs(&dataplane->config), DATAPLANE_MBUF_ROOM,
+		    &worker->pool, error);
+		if (rc == 0)
+			rc = pool_create(
+			    worker, "heads", DATAPLANE_HEADS, DATAPLANE_HEAD_ROOM, &worker->head_pool, error);
 	}
-	return 0;
+	return rc;
 }
 
 /* ---- ports ------------------------------------------------------------------------------------ */
@@ -411,6 +422,7 @@ dataplane_stop(struct dataplane *dataplane)
 		port_stop(&dataplane->ports[i]);
 	for (unsigned i = 0; dataplane->workers && i < dataplane->workers_len; i++) {
 		rte_mempool_free(dataplane->workers[i].pool);
+		rte_mempool_free(dataplane->workers[i].head_pool);
 		login_desk_destroy(dataplane->workers[i].desk);
 		if (dataplane->workers[i].mailbox.ring)
 			mailbox_close(&dataplane->workers[i].mailbox);

@@ -71,8 +71,9 @@ dataplane_mbufs(const struct dataplane_config *config)
 static uint64_t
 packet_memory_bytes(const struct dataplane *dataplane)
 {
-	uint64_t pools =
-	    (uint64_t)dataplane_mbufs(&dataplane->config) * DATAPLANE_MBUF_BYTES * dataplane->workers_len;
+	uint64_t pools = ((uint64_t)dataplane_mbufs(&dataplane->config) * DATAPLANE_MBUF_BYTES +
+	                     DATAPLANE_HEADS * DATAPLANE_HEAD_BYTES) *
+	                 dataplane->workers_len;
 
 	return pools + pools / 16 + ((uint64_t)EAL_OVERHEAD_MB << 20);
 }

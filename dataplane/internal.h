@@ -102,5 +102,13 @@ unsigned dataplane_mbufs(const struct dataplane_config *config);
 /* Bytes that one mbuf takes of the pool, and its data room. */
 #define DATAPLANE_MBUF_ROOM  (2048u + RTE_PKTMBUF_HEADROOM)
 #define DATAPLANE_MBUF_BYTES (DATAPLANE_MBUF_ROOM + sizeof(struct rte_mbuf) + 2u * RTE_CACHE_LINE_SIZE)
+/*
+ * The headers of packets that point to values: as many as can wait for a port, and some. memif puts a chain into one place of
+ * its ring only if the first buffer's pool has more room than such a place, 2 048 bytes; else it takes a place for each
+ * buffer, and what comes to that place later may be taken for a chain's beginning (DPDK 22.11).
+ */
+#define DATAPLANE_HEADS      (2u * WORKER_TX_MAX - 1)
+#define DATAPLANE_HEAD_ROOM  (DATAPLANE_MBUF_ROOM + RTE_CACHE_LINE_SIZE)
+#define DATAPLANE_HEAD_BYTES (DATAPLANE_MBUF_BYTES + RTE_CACHE_LINE_SIZE)
 
 #endif

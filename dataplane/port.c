@@ -30,6 +30,18 @@ static const struct offload {
     {RTE_ETH_TX_OFFLOAD_MULTI_SEGS, NET_OFFLOAD_TX_MULTI, true, "tx-multi-segment"},
 };
 
+/*
+ * Drivers that copy a packet before their transmit call returns, so that it may point to memory that no device knows. A NIC
+ * would have to map the cache; memif's zero-copy hands out places in DPDK's memory.
+ */
+static bool
+transmits_by_copy(const struct port *port)
+{
+	if (strcmp(port->driver, "net_memif") == 0)
+		return strstr(port->config->device, "zero-copy=yes") == NULL;
+	return strcmp(port->driver, "net_tap") == 0 || strcmp(port->driver, "net_af_packet") == 0;
+}
+
 void
 port_device_name(const char *device, char name[DATAPLANE_DEVICE_MAX])
 {
@@ -270,6 +282,8 @@ port_start(
 	if (rc != 0)
 		goto failed;
 	tx_offloads = offloads_choose(&info, &conf, &port->iface);
+	if (transmits_by_copy(port))
+		port->iface.offloads |= NET_OFFLOAD_TX_EXTERNAL;
 	rss_choose(port, &info, &conf, rss_key);
 	if (port->config->mtu > mtu_max(&info)) {
 		snprintf(error, DATAPLANE_ERROR_MAX,

@@ -360,6 +360,7 @@ worker_open_net(struct worker *worker)
 	const struct net_env env = {
 	    .ctx = worker,
 	    .pool = worker->pool,
+	    .head_pool = worker->head_pool,
 	    .tx = env_tx,
 	    .tx_burst = env_tx_burst,
 	    .random = env_random,

@@ -129,7 +129,8 @@ struct worker {
 	unsigned ports_len;
 	uint16_t queue; /* on each of them */
 	struct rte_mempool *pool;
-	struct login_desk *desk; /* NULL without shared->auth */
+	struct rte_mempool *head_pool; /* headers of packets that point to values */
+	struct login_desk *desk;       /* NULL without shared->auth */
 	int epoll_fd;
 	bool queue_wakes; /* every port has a descriptor that tells of packets */
 	unsigned lcore;

@@ -61,6 +61,7 @@ net_addr_equal(const struct net_addr *a, const struct net_addr *b)
 #define NET_OFFLOAD_TX_MULTI    0x10u /* chained mbufs */
 #define NET_OFFLOAD_VLAN        0x20u /* strip and insert */
 #define NET_OFFLOAD_RX_RSS      0x40u /* mbuf.hash.rss is valid when flagged */
+#define NET_OFFLOAD_TX_EXTERNAL 0x80u /* packets may point into any memory: transmitting copies them */
 
 /* One interface as a worker sees it. Constant after net_stack_create(). */
 struct net_iface {
@@ -122,7 +123,9 @@ struct net_env {
 	void *ctx;
 	struct rte_mempool
 	    *pool; /* for packets that the stack makes; data room >= 2048 + RTE_PKTMBUF_HEADROOM */
-	/* Takes one finished frame, always. */
+	/* For the headers of packets whose payload lies elsewhere. NULL: there are none. */
+	struct rte_mempool *head_pool;
+	/* Takes one finished frame, always. What refers to memory must be freed before the stack is destroyed. */
 	void (*tx)(void *ctx, uint8_t iface, struct rte_mbuf *m);
 	/* Takes n of them; NULL: tx() is called for each. */
 	void (*tx_burst)(void *ctx, uint8_t iface, struct rte_mbuf **pkts, unsigned n);

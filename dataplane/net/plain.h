@@ -224,7 +224,7 @@ static inline const struct rte_ether_addr *
 plain_next_hop(
     struct net_stack *stack, const struct iface *ifc, const struct net_flow *flow, const struct rte_mbuf *m)
 {
-	if (unlikely(m->nb_segs != 1 || !ifc->plain || !net_addr_is_v4(&flow->remote) ||
+	if (unlikely(!ifc->plain || !net_addr_is_v4(&flow->remote) ||
 	             m->pkt_len + sizeof(struct rte_ipv4_hdr) > ifc->conf.mtu ||
 	             rte_pktmbuf_headroom(m) < PLAIN_HEADERS))
 		return NULL;
@@ -272,7 +272,7 @@ plain_output(struct net_stack *stack, const struct net_flow *flow, uint8_t proto
     uint32_t l4_bytes, uint64_t l4_flag, uint32_t sum_off)
 {
 	const struct iface *ifc = &stack->ifaces[flow->iface];
-	const struct rte_ether_addr *mac = plain_next_hop(stack, ifc, flow, m);
+	const struct rte_ether_addr *mac = m->nb_segs == 1 ? plain_next_hop(stack, ifc, flow, m) : NULL;
 
 	if (unlikely(mac == NULL))
 		return false;

@@ -177,6 +177,7 @@ net_create_tcp(struct net_stack *stack, const struct tcp_config *config, const s
 	const struct tcp_env env = {
 	    .ctx = stack,
 	    .pool = stack->env.pool,
+	    .head_pool = stack->env.head_pool,
 	    .output = net_tcp_output,
 	    .output_summed = net_tcp_output_summed,
 	    .output_train = net_tcp_train,
@@ -231,10 +232,11 @@ net_stack_destroy(struct net_stack *stack)
 {
 	if (stack == NULL)
 		return;
-	if (stack->tcp != NULL)
-		tcp_destroy(stack->tcp);
 	reassembly_destroy(stack);
 	neigh_destroy(stack);
+	if (stack->tcp != NULL)
+		tcp_destroy(
+		    stack->tcp); /* last: packets that waited for a neighbour may point to what it sent */
 	stack->env.free(stack->env.ctx, stack, sizeof(*stack));
 }
 

@@ -80,7 +80,7 @@ struct tcp_app {
 	 * included, is told before the tcp_input(), tcp_poll(), tcp_flush() or tcp_destroy() around it returns.
 	 */
 	void (*closed)(void *app, struct tcp_conn *conn, void *context, enum tcp_close_reason reason);
-	/* Bytes handed over by tcp_send_ref() are no longer needed. */
+	/* Bytes handed over by tcp_send_ref() are no longer needed, by no packet that points to them either. */
 	void (*release)(void *app, uint64_t cookie);
 	/* Stage before received(): the likely next bytes of a connection at a request boundary, to prefetch for. May be
 	 * NULL. Must not change state. */
@@ -91,7 +91,7 @@ struct tcp_app {
 
 struct tcp_env {
 	void *ctx;
-	struct rte_mempool *pool;
+	struct rte_mempool *pool, *head_pool; /* as in net_env */
 	/* One segment: m's data starts at the TCP header, checksum zero, header room in front. Takes m always. */
 	void (*output)(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint16_t tso_mss);
 	/* The same for a segment in one buffer whose sum (checksum.h, without the pseudo-header) is known. May be NULL. */

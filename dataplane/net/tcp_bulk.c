@@ -9,6 +9,9 @@
 #include "dataplane/net/tcp_sendq.h"
 #include "dataplane/net/tcp_stack.h"
 
+/* What a port has to allow for packets that point into the application's memory. */
+#define POINTING (NET_OFFLOAD_TX_MULTI | NET_OFFLOAD_TX_EXTERNAL)
+
 /* What the segments share: a TCP header with sequence number and checksum zero, and its sum. */
 struct template
 {
@@ -36,23 +39,64 @@ template_fill(struct tcp_conn *c, struct template *t)
 	t->sum = csum_bytes(t->bytes, t->len);
 }
 
-/* The segment from seq on. Returns the sum of its bytes, if the port does not see to that. */
-static uint64_t
-fill(struct tcp_conn *c, struct rte_mbuf *m, uint32_t seq, const struct template *t, bool summed)
+/* The header of the segment from seq on, in front of m's data. */
+static void
+put_header(struct rte_mbuf *m, uint32_t seq, const struct template *t)
 {
-	uint8_t *header = rte_pktmbuf_mtod(m, uint8_t *) - t->len, *payload = header + t->len;
 	const rte_be32_t sequence = rte_cpu_to_be_32(seq);
-	uint64_t sum = 0;
+	m->data_off = (uint16_t)(m->data_off - t->len);
+	m->data_len = (uint16_t)t->len;
+	uint8_t *header = rte_pktmbuf_mtod(m, uint8_t *);
 	memcpy(header, t->bytes, t->len);
 	memcpy(header + offsetof(struct rte_tcp_hdr, sent_seq), &sequence, sizeof(sequence));
-	if (summed)
-		sum = t->sum + sequence + tcp_sendq_read_sum(c, seq, payload, c->mss);
+}
+
+/* The bytes after these are wanted next. */
+static inline uint64_t
+sum_ahead(const uint8_t *bytes, uint32_t len)
+{
+	for (uint32_t at = 0; at < len; at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(bytes + len + at);
+	return csum_bytes(bytes, len);
+}
+
+/*
+ * Segment seq as a header of its own with *m behind it, which points to the bytes: *m is the whole then. False, and nothing
+ * has changed: they lie in no single reference, or there is no mbuf for the header.
+ */
+static bool
+fill_pointing(struct tcp_conn *c, struct rte_mbuf **m, uint32_t seq, const struct template *t, uint64_t *sum)
+{
+	struct rte_mbuf *head = rte_pktmbuf_alloc(c->tcp->env.head_pool);
+	if (unlikely(!head))
+		return false;
+	const uint8_t *bytes = tcp_sendq_point(c, seq, c->mss, *m);
+	if (!bytes) {
+		rte_pktmbuf_free(head);
+		return false;
+	}
+	put_header(head, seq, t);
+	if (sum)
+		*sum = t->sum + rte_cpu_to_be_32(seq) + sum_ahead(bytes, c->mss);
+	head->next = *m;
+	head->nb_segs = 2;
+	head->pkt_len = t->len + c->mss;
+	*m = head;
+	c->tcp->counters->tcp_pointing_out++;
+	return true;
+}
+
+static void
+fill(struct tcp_conn *c, struct rte_mbuf *m, uint32_t seq, const struct template *t, uint64_t *sum)
+{
+	uint8_t *payload = rte_pktmbuf_mtod(m, uint8_t *);
+	put_header(m, seq, t);
+	if (sum)
+		*sum = t->sum + rte_cpu_to_be_32(seq) + tcp_sendq_read_sum(c, seq, payload, c->mss);
 	else
 		tcp_sendq_read(c, seq, payload, c->mss);
-	m->data_off = (uint16_t)(m->data_off - t->len);
 	m->data_len = (uint16_t)(t->len + c->mss);
 	m->pkt_len = m->data_len;
-	return sum;
 }
 
 bool
@@ -68,10 +112,15 @@ tcp_bulk_send(struct tcp_conn *c, unsigned n)
 		return false;
 	template_fill(c, &t);
 	tcp_out_acked(c);
-	bool summed = env->output_train &&
-	              !(env->offloads && env->offloads(env->ctx, &c->flow) & NET_OFFLOAD_TX_L4_CSUM);
-	for (unsigned i = 0; i < n; i++)
-		sums[i] = fill(c, m[i], c->snd_nxt + i * c->mss, &t, summed);
+	uint32_t offloads = env->offloads ? env->offloads(env->ctx, &c->flow) : 0;
+	bool summed = env->output_train && !(offloads & NET_OFFLOAD_TX_L4_CSUM);
+	bool pointing = env->head_pool && !(POINTING & ~offloads);
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t seq = c->snd_nxt + i * c->mss;
+		uint64_t *sum = summed ? &sums[i] : NULL;
+		if (!pointing || !fill_pointing(c, &m[i], seq, &t, sum))
+			fill(c, m[i], seq, &t, sum);
+	}
 	tcp->counters->tcp_segments_out += n;
 	if (env->output_train)
 		env->output_train(env->ctx, &c->flow, m, sums, n);

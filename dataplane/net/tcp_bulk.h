@@ -1,6 +1,7 @@
 /*
  * Trains: full segments of one connection that leave in one flush. They differ in sequence number, payload and checksum
- * only, so the headers are made once, and the payload is summed while it is copied.
+ * only, so the headers are made once. Where transmitting copies (NET_OFFLOAD_TX_EXTERNAL) a payload that lies in one
+ * reference is not copied here: the packet points to it. Else it is summed while it is copied.
  */
 #ifndef WIRECACHE_TCP_BULK_H
 #define WIRECACHE_TCP_BULK_H

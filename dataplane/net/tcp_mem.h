@@ -19,12 +19,17 @@ struct tcp_mini;
 
 /* One run of bytes in sequence space, linked in order. */
 struct tcp_block {
-	struct tcp_block *next;
+	union {
+		struct tcp_block *next;
+		struct tcp_stack *
+		    owner; /* of a reference that has left its queue while packets still point to its bytes */
+	};
 	const uint8_t *bytes; /* first byte of the run: data, or the application's memory */
 	uint64_t cookie;      /* of a reference */
 	uint32_t seq;         /* of bytes[0] */
 	uint32_t len;
-	uint16_t room; /* bytes that data[] can hold; 0: a reference */
+	uint16_t
+	    room; /* bytes that data[] can hold; 0: a reference, whose data[] counts who points to its bytes */
 	uint8_t size_class;
 	uint8_t unused[5];
 	uint8_t data[];

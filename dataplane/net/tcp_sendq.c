@@ -55,6 +55,26 @@ tcp_sendq_copy(struct tcp_conn *c, const uint8_t *bytes, uint32_t len)
 	return 0;
 }
 
+/* The count of a reference: the queue, and each packet that points to its bytes. */
+static struct rte_mbuf_ext_shared_info *
+ref_share(struct tcp_block *b)
+{
+	static_assert(
+	    sizeof(struct tcp_block) + sizeof(struct rte_mbuf_ext_shared_info) <= 64, "in the block");
+	return (struct rte_mbuf_ext_shared_info *)(void *)b->data;
+}
+
+/* Nobody points to the bytes any more. As an mbuf's callback it comes while a packet is freed. */
+static void
+ref_release(void *bytes, void *block)
+{
+	struct tcp_block *b = block;
+	struct tcp_stack *tcp = b->owner;
+	uint64_t cookie = b->cookie;
+	tcp_block_put(&tcp->mem, b);
+	tcp->app.release(tcp->app.app, cookie);
+}
+
 int
 tcp_sendq_ref(struct tcp_conn *c, const uint8_t *bytes, uint32_t len, uint64_t cookie)
 {
@@ -65,27 +85,35 @@ tcp_sendq_ref(struct tcp_conn *c, const uint8_t *bytes, uint32_t len, uint64_t c
 	b->cookie = cookie;
 	b->room = 0;
 	b->len = len;
+	ref_share(b)->free_cb = ref_release;
+	ref_share(b)->fcb_opaque = b;
+	rte_mbuf_ext_refcnt_set(ref_share(b), 1);
 	tcp_sendq_append(c, b);
 	c->sq_end += len;
 	return 0;
+}
+
+/* The extent that holds seq. */
+static struct tcp_block *
+find(const struct tcp_conn *c, uint32_t seq)
+{
+	struct tcp_block *b = c->sq_cursor;
+	if (!b || tcp_seq_lt(seq, b->seq))
+		b = c->sq_head;
+	while (seq - b->seq >= b->len)
+		b = b->next;
+	return b;
 }
 
 /* Copies from the extents that hold [seq, seq + len); returns the sum of the bytes if it is wanted. */
 static inline uint64_t
 read_extents(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len, bool summed)
 {
-	struct tcp_block *b = c->sq_cursor;
 	uint64_t sum = 0;
 	bool odd = false;
-	if (!b || tcp_seq_lt(seq, b->seq))
-		b = c->sq_head;
 	while (len > 0) {
-		uint32_t offset = seq - b->seq;
-		if (offset >= b->len) {
-			b = b->next;
-			continue;
-		}
-		uint32_t n = RTE_MIN(len, b->len - offset);
+		struct tcp_block *b = find(c, seq);
+		uint32_t offset = seq - b->seq, n = RTE_MIN(len, b->len - offset);
 		if (summed) {
 			sum = csum_join(sum, csum_copy(to, b->bytes + offset, n), odd);
 			odd ^= n & 1;
@@ -112,6 +140,23 @@ tcp_sendq_read_sum(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len)
 	return read_extents(c, seq, to, len, true);
 }
 
+const uint8_t *
+tcp_sendq_point(struct tcp_conn *c, uint32_t seq, uint32_t len, struct rte_mbuf *m)
+{
+	struct tcp_block *b = find(c, seq);
+	uint32_t offset = seq - b->seq;
+	if (b->bytes == b->data || b->len - offset < len)
+		return NULL;
+	/* An mbuf wants a pointer that may write; nobody does. */
+	uint8_t *bytes = (uint8_t *)(uintptr_t)b->bytes + offset;
+	rte_mbuf_ext_refcnt_update(ref_share(b), 1);
+	rte_pktmbuf_attach_extbuf(m, bytes, RTE_BAD_IOVA, (uint16_t)len, ref_share(b));
+	m->data_off = 0;
+	m->data_len = (uint16_t)len;
+	c->sq_cursor = b;
+	return bytes;
+}
+
 void
 tcp_sendq_drop(struct tcp_conn *c)
 {
@@ -121,11 +166,13 @@ tcp_sendq_drop(struct tcp_conn *c)
 		c->sq_tail = NULL;
 	if (c->sq_cursor == b)
 		c->sq_cursor = NULL;
-	bool is_ref = b->bytes != b->data;
-	uint64_t cookie = b->cookie;
-	tcp_block_put(&c->tcp->mem, b);
-	if (is_ref)
-		c->tcp->app.release(c->tcp->app.app, cookie);
+	if (b->bytes == b->data) {
+		tcp_block_put(&c->tcp->mem, b);
+		return;
+	}
+	b->owner = c->tcp;
+	if (rte_mbuf_ext_refcnt_update(ref_share(b), -1) == 0)
+		ref_release(NULL, b);
 }
 
 void

@@ -63,8 +63,13 @@ tcp_sendq_commit(struct tcp_conn *c, uint32_t len)
 void tcp_sendq_read(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len);
 /* The same in one pass with their sum (checksum.h). */
 uint64_t tcp_sendq_read_sum(struct tcp_conn *c, uint32_t seq, uint8_t *to, uint32_t len);
+/*
+ * Makes m the payload itself, by pointing at len bytes from seq: the reference that holds them is released after m is freed,
+ * at the earliest. Returns the bytes; NULL when they lie in no single reference: m is untouched.
+ */
+const uint8_t *tcp_sendq_point(struct tcp_conn *c, uint32_t seq, uint32_t len, struct rte_mbuf *m);
 
-/* Frees the first block; a reference is released. */
+/* Frees the first block; a reference is released once no packet points to it. */
 void tcp_sendq_drop(struct tcp_conn *c);
 
 /* Frees what lies before snd_una. */

@@ -94,6 +94,8 @@ sim_case_make(struct sim_case *c, uint64_t seed)
 	c->chain = sim_chance(&rng, ONE_IN(4));
 	if (sim_chance(&rng, ONE_IN(10)))
 		c->config[1].syn_backlog_max = 0; /* SYN cookies only */
+	for (unsigned h = 0; h < 2; h++)
+		c->points[h] = sim_chance(&rng, ONE_IN(2));
 }
 
 void

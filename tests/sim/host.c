@@ -65,6 +65,28 @@ flow_of(unsigned host, unsigned session)
 
 /* ---- environment ------------------------------------------------------------------------------ */
 
+/* The port is done with a packet: its bytes are still what they were. */
+static void
+let_go(struct sim_host *host, unsigned place)
+{
+	struct rte_mbuf *m = host->held[place];
+	if (!m)
+		return;
+	if (csum_mbuf(m, 0, m->pkt_len) != host->held_sum[place])
+		sim_fail(host->run, "host %u: a packet changed while its port kept it", host->index);
+	rte_pktmbuf_free(m);
+	host->held[place] = NULL;
+}
+
+static void
+hold(struct sim_host *host, struct rte_mbuf *m)
+{
+	unsigned place = host->held_next++ % SIM_HELD;
+	let_go(host, place);
+	host->held[place] = m;
+	host->held_sum[place] = csum_mbuf(m, 0, m->pkt_len);
+}
+
 static void
 env_output(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint16_t tso_mss)
 {
@@ -79,7 +101,10 @@ env_output(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint16_t 
 	const void *flat = rte_pktmbuf_read(m, 0, len, bytes);
 	if (flat != bytes)
 		memcpy(bytes, flat, len);
-	rte_pktmbuf_free(m);
+	if (m->nb_segs > 1)
+		hold(host, m);
+	else
+		rte_pktmbuf_free(m);
 	sim_wire_sent(host->run, host->index, flow, bytes, len);
 	sim_link_send(host->run, host->index, flow, bytes, len);
 }
@@ -89,12 +114,20 @@ env_output_train(
     void *ctx, const struct net_flow *flow, struct rte_mbuf **m, const uint64_t *sums, unsigned n)
 {
 	struct sim_host *host = ctx;
+	uint32_t len = m[0]->pkt_len;
 	for (unsigned i = 0; i < n; i++) {
 		if (csum_fold(sums[i]) != csum_fold(csum_mbuf(m[i], 0, m[i]->pkt_len)) ||
-		    m[i]->pkt_len != m[0]->pkt_len)
+		    m[i]->pkt_len != len)
 			sim_fail(host->run, "host %u: a train with a wrong sum or length", host->index);
 		env_output(ctx, flow, m[i], 0);
 	}
+}
+
+static uint32_t
+env_offloads(void *ctx, const struct net_flow *flow)
+{
+	struct sim_host *host = ctx;
+	return host->run->c.points[host->index] ? NET_OFFLOAD_TX_MULTI | NET_OFFLOAD_TX_EXTERNAL : 0;
 }
 
 static uint16_t
@@ -434,6 +467,8 @@ sim_host_step(struct sim_host *host)
 	struct sim_run *run = host->run;
 	if (sim_chance(&run->rng, run->c.mbuf_failures_ppm))
 		testpool_fail_after(host->pool, sim_between(&run->rng, 0, 3), sim_between(&run->rng, 1, 10));
+	if (sim_chance(&run->rng, run->c.mbuf_failures_ppm))
+		testpool_fail_after(host->heads, sim_between(&run->rng, 0, 3), sim_between(&run->rng, 1, 10));
 	tcp_tick(host->tcp, run->now_us);
 	receive(host);
 	for (unsigned s = 0; s < run->c.sessions; s++)
@@ -490,8 +525,10 @@ sim_host_start(struct sim_run *run, unsigned index, const struct sim_pools *pool
 	struct sim_host *host = &run->hosts[index];
 	struct tcp_env env = {.ctx = host,
 	    .pool = pools->tx[index],
+	    .head_pool = pools->heads[index],
 	    .output = env_output,
 	    .output_train = env_output_train,
+	    .offloads = env_offloads,
 	    .mtu = env_mtu,
 	    .random = env_random,
 	    .alloc = env_alloc,
@@ -509,6 +546,7 @@ sim_host_start(struct sim_run *run, unsigned index, const struct sim_pools *pool
 	host->index = index;
 	host->run = run;
 	host->pool = pools->tx[index];
+	host->heads = pools->heads[index];
 	host->due_us = run->now_us;
 	for (unsigned s = 0; s < run->c.sessions; s++) {
 		host->ends[s] = calloc(1, sizeof(struct sim_end));
@@ -564,6 +602,8 @@ sim_host_verify(struct sim_host *host)
 	struct sim_run *run = host->run;
 	struct tcp_usage usage;
 	const char *broken = tcp_check(host->tcp);
+	for (unsigned i = 0; i < SIM_HELD; i++)
+		let_go(host, i);
 	if (broken)
 		sim_fail(run, "host %u at the end: %s", host->index, broken);
 	tcp_usage(host->tcp, &usage);
@@ -583,13 +623,17 @@ sim_host_verify(struct sim_host *host)
 void
 sim_host_stop(struct sim_host *host)
 {
+	for (unsigned i = 0; i < SIM_HELD; i++)
+		let_go(host, i);
 	tcp_destroy(host->tcp);
 	testpool_fail_never(host->pool);
+	testpool_fail_never(host->heads);
 	if (host->allocated_bytes)
 		sim_fail(host->run, "host %u: %llu bytes never freed", host->index,
 		    (unsigned long long)host->allocated_bytes);
-	if (testpool_outstanding(host->pool))
-		sim_fail(host->run, "host %u: %u mbufs lost", host->index, testpool_outstanding(host->pool));
+	unsigned lost = testpool_outstanding(host->pool) + testpool_outstanding(host->heads);
+	if (lost)
+		sim_fail(host->run, "host %u: %u mbufs lost", host->index, lost);
 	for (unsigned s = 0; s < host->run->c.sessions; s++)
 		free(host->ends[s]);
 }

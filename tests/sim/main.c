@@ -33,6 +33,7 @@ run_share(const struct options *o, unsigned index)
 {
 	struct totals t = {0};
 	struct sim_pools pools = {.tx = {testpool_create(TX_MBUFS, 0), testpool_create(TX_MBUFS, 0)},
+	    .heads = {testpool_create(TX_MBUFS, 0), testpool_create(TX_MBUFS, 0)},
 	    .rx = testpool_create(RX_MBUFS, 0)};
 	for (uint64_t i = index; i < o->cases && t.failed < FAILURES_MAX; i += o->jobs) {
 		bool no_handshake = false;
@@ -41,6 +42,8 @@ run_share(const struct options *o, unsigned index)
 	}
 	testpool_destroy(pools.tx[0]);
 	testpool_destroy(pools.tx[1]);
+	testpool_destroy(pools.heads[0]);
+	testpool_destroy(pools.heads[1]);
 	testpool_destroy(pools.rx);
 	fflush(stdout);
 	return t;

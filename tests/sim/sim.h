@@ -25,6 +25,7 @@
 #define SIM_SEGMENT_BYTES 9100u
 #define SIM_PATTERN_BYTES 65521u /* a prime: no power of two repeats */
 #define SIM_NEVER         UINT64_MAX
+#define SIM_HELD          8u /* packets that a port keeps before it is done with the oldest */
 
 /* ---- random numbers (splitmix64) -------------------------------------------------------------- */
 
@@ -89,6 +90,8 @@ struct sim_case {
 	uint64_t abort_at_us; /* SIM_NEVER: no */
 	unsigned abort_host;
 	bool chain; /* received segments come as chained mbufs now and then */
+	bool points
+	    [2]; /* [h]: the port of host h takes packets that point to the application's memory, and keeps some */
 };
 
 void sim_case_make(struct sim_case *c, uint64_t seed);
@@ -122,9 +125,12 @@ struct sim_host {
 	struct sim_run *run;
 	struct tcp_stack *tcp;
 	struct net_counters counters;
-	struct rte_mempool *pool; /* what the stack sends from: fails on purpose */
-	uint64_t due_us;          /* tcp_poll() wants to be called */
-	uint64_t busy_until_us;   /* its link */
+	struct rte_mempool *pool, *heads; /* what the stack sends from: fails on purpose */
+	struct rte_mbuf *held[SIM_HELD];  /* by its port */
+	uint64_t held_sum[SIM_HELD];
+	unsigned held_next;
+	uint64_t due_us;        /* tcp_poll() wants to be called */
+	uint64_t busy_until_us; /* its link */
 	uint64_t allocated_bytes;
 	uint64_t refs_out; /* references not released yet */
 	bool sent_new_data;
@@ -152,7 +158,7 @@ struct sim_run {
 void sim_fail(struct sim_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 struct sim_pools {
-	struct rte_mempool *tx[2], *rx;
+	struct rte_mempool *tx[2], *heads[2], *rx;
 };
 /* True: all properties held. Prints why not. */
 bool sim_run_case(

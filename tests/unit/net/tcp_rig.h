@@ -47,7 +47,7 @@ static struct rig {
 	struct tcp_stack *tcp;
 	struct tcp_config config;
 	struct net_counters counters;
-	struct rte_mempool *pool;
+	struct rte_mempool *pool, *head_pool;
 	uint64_t now_us;
 	uint64_t allocated;
 	bool alloc_fails;
@@ -55,6 +55,10 @@ static struct rig {
 	uint16_t mtu;
 	uint32_t offloads;
 	unsigned trains; /* that left */
+	/* packets that the port still has, if it holds them */
+	bool holds;
+	struct rte_mbuf *held[256];
+	unsigned held_len;
 	/* what came out and was not looked at */
 	struct out *out;
 	unsigned out_head, out_len;
@@ -140,10 +144,25 @@ rig_output(void *ctx, const struct net_flow *flow, struct rte_mbuf *m, uint16_t 
 	assert_true(tcp_seg_parse(&o->seg));
 	assert_true(o->seg.len <= sizeof(o->payload));
 	o->header = *rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
-	memcpy(o->payload, rte_pktmbuf_mtod_offset(m, uint8_t *, o->seg.hlen), o->seg.len);
+	const void *payload = rte_pktmbuf_read(m, o->seg.hlen, o->seg.len, o->payload);
+	if (payload != o->payload)
+		memcpy(o->payload, payload, o->seg.len);
 	if (o->seg.flags & SYN)
 		rig.iss = o->seg.seq;
-	rte_pktmbuf_free(m);
+	if (rig.holds)
+		rig.held[rig.held_len++] = m;
+	else
+		rte_pktmbuf_free(m);
+}
+
+/* The port is done with its oldest n packets. */
+static inline void
+let_go(unsigned n)
+{
+	assert_true(n <= rig.held_len);
+	rte_pktmbuf_free_bulk(rig.held, n);
+	rig.held_len -= n;
+	memmove(rig.held, rig.held + n, rig.held_len * sizeof(rig.held[0]));
 }
 
 /* What IP below would put into each header is right only if the sum that came along is. */
@@ -205,6 +224,7 @@ static void
 rig_start(void)
 {
 	struct tcp_env env = {.pool = rig.pool,
+	    .head_pool = rig.head_pool,
 	    .output = rig_output,
 	    .output_train = rig_output_train,
 	    .offloads = rig_offloads,
@@ -228,6 +248,7 @@ rig_setup(void **state)
 {
 	memset(&rig, 0, sizeof(rig));
 	rig.pool = testpool_create(256, 0);
+	rig.head_pool = testpool_create(128, 0);
 	rig.out = calloc(RIG_OUT_MAX, sizeof(*rig.out));
 	rig.bytes = malloc(RIG_BYTES_MAX);
 	rig.now_us = 1000000000;
@@ -253,9 +274,11 @@ static inline int
 rig_teardown(void **state)
 {
 	const char *broken = tcp_check(rig.tcp);
+	rte_pktmbuf_free_bulk(rig.held, rig.held_len);
 	tcp_destroy(rig.tcp);
-	unsigned lost = testpool_outstanding(rig.pool);
+	unsigned lost = testpool_outstanding(rig.pool) + testpool_outstanding(rig.head_pool);
 	testpool_destroy(rig.pool);
+	testpool_destroy(rig.head_pool);
 	free(rig.out);
 	free(rig.bytes);
 	if (broken)
