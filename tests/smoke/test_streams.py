@@ -38,6 +38,24 @@ def megabyte_values_come_back_unchanged(target):
             assert read_exactly(stream, len(answer)) == answer, f"value {number} came back changed"
 
 
+def segments_pointing(target):
+    return next(row["value"] for row in target.json("stats", "net") if row["counter"] == "tcp_pointing_out")
+
+
+@test(appliance_only=True)
+def segments_of_large_values_point_to_the_store(target):
+    before = segments_pointing(target)
+    with target.connect() as stream:
+        value = pattern(BIGGEST, 9)
+        store(stream, b"lies", value)
+        exchange(stream, b"get lies\r\n", fetched(b"lies", value))
+        stream.sendall(b"get lies\r\n" * 8)  # and what was not read when its client is gone
+        assert read_exactly(stream, BIGGEST)
+    assert segments_pointing(target) - before > BIGGEST // 1500 // 2, "most of them were copied"
+    with target.connect() as stream:
+        exchange(stream, b"get lies\r\n", fetched(b"lies", value))
+
+
 @test
 def twenty_megabytes_pipelined_are_all_delivered(target):
     with target.connect() as stream:
