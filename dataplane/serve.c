@@ -45,6 +45,7 @@ serve_create(struct store *store, struct store_thread *thread, const struct serv
 void
 serve_destroy(struct serve *serve)
 {
+	struct serve_session *batch;
 	struct serve_line *line;
 
 	if (serve == NULL)
@@ -53,6 +54,10 @@ serve_destroy(struct serve *serve)
 	while ((line = serve->spare_lines) != NULL) {
 		serve->spare_lines = line->next;
 		free(line);
+	}
+	while ((batch = serve->session_batches) != NULL) {
+		serve->session_batches = batch->next;
+		free(batch);
 	}
 	serve_keys_destroy(serve->keys);
 	free(serve);

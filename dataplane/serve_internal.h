@@ -34,7 +34,9 @@
 #define SERVE_LINES_KEPT     64u    /* spare line buffers kept by a worker */
 #define SERVE_LINE_BYTES     2304u  /* first size of a line buffer: any line but a long get */
 #define SERVE_SAMPLE_ASK     65536u /* requests until it is looked whether sampling was switched on */
-#define SERVE_SLAB_CLASSES   64u    /* what memcached takes for a slab class is below this */
+#define SERVE_SESSIONS       64u    /* allocated at once */
+#define SERVE_SESSION_BYTES  64u
+#define SERVE_SLAB_CLASSES   64u /* what memcached takes for a slab class is below this */
 #define SERVE_VALUE_HEAD_MAX (PROTO_KEY_MAX + PROTO_VALUE_HEAD_MAX)
 
 /* Beside enum watch_event in serve->watched: keys are counted by prefix. */
@@ -73,6 +75,8 @@ struct serve {
 	struct serve_keys *keys;
 	struct serve_line *spare_lines;
 	uint32_t spare_len;
+	struct serve_session *spare_sessions;
+	struct serve_session *session_batches;
 	uint64_t lines_bytes; /* of all line buffers, spare ones included */
 	uint32_t version_len;
 	struct serve_config config;
@@ -129,6 +133,7 @@ struct serve_session {
 	union {
 		struct serve_dump *dump;
 		struct watcher *watcher;
+		struct serve_session *next; /* of those that are free */
 	};
 	uint32_t missing; /* bytes of the value's block still to come, its line end included */
 	union {
@@ -143,8 +148,8 @@ struct serve_session {
 	bool bad_chunk;
 	bool cas_check; /* binary: the value counts as a cas */
 	bool violated;  /* ended because of what it sent */
-};
-_Static_assert(sizeof(struct serve_session) <= 64, "an idle session fits a cache line");
+} __attribute__((aligned(SERVE_SESSION_BYTES)));
+_Static_assert(sizeof(struct serve_session) == SERVE_SESSION_BYTES, "an idle session is a cache line");
 
 /* One call of serve_bytes() or serve_datagram(). */
 struct serve_call {

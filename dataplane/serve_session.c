@@ -368,13 +368,33 @@ serve_session_clear(struct serve_session *session)
 	session->phase = SERVE_PHASE_CLOSED;
 }
 
+/* More sessions, a cache line each; the first of a batch links the batches and is never handed out. */
+static __attribute__((noinline)) bool
+sessions_grow(struct serve *serve)
+{
+	struct serve_session *batch = aligned_alloc(SERVE_SESSION_BYTES, SERVE_SESSIONS * sizeof(*batch));
+
+	if (batch == NULL)
+		return false;
+	for (unsigned i = SERVE_SESSIONS; --i > 0;) {
+		batch[i].next = serve->spare_sessions;
+		serve->spare_sessions = &batch[i];
+	}
+	batch[0].next = serve->session_batches;
+	serve->session_batches = batch;
+	return true;
+}
+
 struct serve_session *
 serve_session_open(struct serve *serve)
 {
-	struct serve_session *session = malloc(sizeof(*session));
+	struct serve_session *session;
 
-	if (session != NULL)
-		serve_session_init(session, serve);
+	if (serve->spare_sessions == NULL && !sessions_grow(serve))
+		return NULL;
+	session = serve->spare_sessions;
+	serve->spare_sessions = session->next;
+	serve_session_init(session, serve);
 	return session;
 }
 
@@ -384,7 +404,8 @@ serve_session_close(struct serve_session *session)
 	if (session == NULL)
 		return;
 	serve_session_clear(session);
-	free(session);
+	session->next = session->serve->spare_sessions;
+	session->serve->spare_sessions = session;
 }
 
 bool

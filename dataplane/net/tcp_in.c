@@ -355,16 +355,24 @@ stage_find(struct tcp_stack *tcp, struct tcp_seg *segs, unsigned n)
 	}
 }
 
-/* Shows the application what it will most likely be given. */
+/*
+ * Prefetches what the connections point to, the bytes that may be acknowledged and the application's context, and shows
+ * the application what it will most likely be given.
+ */
 static void
 stage_peek(struct tcp_stack *tcp, const struct tcp_seg *segs, unsigned n)
 {
 	const struct tcp_app *app = &tcp->app;
-	for (unsigned i = 0; app->peek && i < n; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		const struct tcp_seg *seg = &segs[i];
 		const struct tcp_conn *c = seg->conn;
-		if (unlikely(!c || !seg->len || seg->m->nb_segs != 1))
+		if (unlikely(!c))
 			continue;
+		if (c->sq_head)
+			rte_prefetch0(c->sq_head);
+		if (unlikely(!seg->len || seg->m->nb_segs != 1 || !app->peek))
+			continue;
+		rte_prefetch0(c->context);
 		if (seg->seq == c->rcv_nxt && c->state == TCP_ESTABLISHED && !(c->flags & TCP_F_PAUSED) &&
 		    !c->rxq)
 			app->peek(

@@ -25,7 +25,9 @@
 #include "tests/load/histogram.h"
 #include "tests/load/workload.h"
 
-#define GENERATOR_BATCH     32u /* requests sent before the backend is polled */
+#define GENERATOR_BATCH 32u /* requests sent before the backend is polled */
+#define GENERATOR_BATCH_CLOSED \
+	64u /* the same in a closed loop: as many as a poll answers, so that each carries its ACK */
 #define GENERATOR_AHEAD     16u /* requests chosen before they are due, so that their items are in the cache */
 #define GENERATOR_DIALS_MAX 128u  /* connections being made at a time */
 #define GENERATOR_REDIALS   16u   /* connections begun in a pass */

@@ -377,7 +377,7 @@ generator_send_closed(struct generator *g)
 {
 	uint32_t sent = 0, refused = 0;
 
-	for (uint32_t left = g->queue_len; left > 0 && sent < GENERATOR_BATCH && refused < TRIES_MAX;
+	for (uint32_t left = g->queue_len; left > 0 && sent < GENERATOR_BATCH_CLOSED && refused < TRIES_MAX;
 	     left--) {
 		uint32_t conn = unqueue(g);
 		if (!generator_has_room(g, conn))
