@@ -50,6 +50,7 @@ static struct rig {
 	struct rte_mempool *pool, *head_pool;
 	uint64_t now_us;
 	uint64_t allocated;
+	uint64_t random;
 	bool alloc_fails;
 	struct net_flow flow;
 	uint16_t mtu;
@@ -195,11 +196,11 @@ rig_mtu(void *ctx, const struct net_flow *flow)
 static uint64_t
 rig_random(void *ctx)
 {
-	static uint64_t x = 88172645463325252ull;
+	uint64_t x = rig.random;
 	x ^= x << 13;
 	x ^= x >> 7;
 	x ^= x << 17;
-	return x;
+	return rig.random = x;
 }
 
 static void *
@@ -252,6 +253,7 @@ rig_setup(void **state)
 	rig.out = calloc(RIG_OUT_MAX, sizeof(*rig.out));
 	rig.bytes = malloc(RIG_BYTES_MAX);
 	rig.now_us = 1000000000;
+	rig.random = 88172645463325252ull;
 	rig.mtu = 1500;
 	rig.take_max = UINT32_MAX;
 	tcp_config_default(&rig.config);
