@@ -7,7 +7,7 @@ import collections
 
 from benchlib import store
 
-CACHED_KEYS = 8192  # of 16 bytes with values of 32: 600 KB of items
+CACHED_KEYS = 4096  # of 16 bytes with values of 32: 300 KB of items, and as many requests as link_ceiling makes once
 ITEM_BYTES = 72  # of the DRAM-resident ones: header, key, value, and their part of the index
 BIG = {"value_size": 1 << 20, "keys": 64, "connections": 16}
 PIPELINE = {"connections": 64, "per_segment": 16, "pipeline": 16}

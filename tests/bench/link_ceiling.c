@@ -7,7 +7,8 @@
  *
  * `reflect` sends requests as a memcached client would, made once and sent again and again with their reference count
  * raised, so that all cycles go to the link; testpmd sends each back (5tswap or macswap). `get` asks a cache that
- * wireload has filled for its keys of 16 bytes: the same packets, each with the digits of another key written in before
+ * wireload has filled for its keys of 16 bytes. Up to REQUESTS keys, uniform, have a packet each, made once as those of
+ * `reflect` are, with its checksum; of more, or by zipf, the digits of another key are written into a packet before
  * it goes out again, which is safe because REQUESTS is far above what is under way. Replies are counted by their
  * length, which a miss does not have, and one in CHECK_EVERY is read. Both are closed loops with OUTSTANDING under way;
  * with RATE `get` offers so many a second whatever becomes of them, and what finds the link's ring full is refused, as a
@@ -60,7 +61,9 @@ struct ceiling {
 	uint64_t sent, refused, received, bytes, lost, misses, wrong;
 	uint64_t rate;     /* of `get`; 0: closed loop */
 	uint64_t rate_q32; /* the same a TSC cycle */
-	uint32_t *drawn;   /* for `get`, else NULL */
+	bool gets;         /* `get` */
+	uint32_t keys;     /* of `get` */
+	uint32_t *drawn;   /* for `get` with packets that are written anew, else NULL */
 	uint32_t drawn_next;
 	uint32_t hit_bytes; /* of a frame with a value, once one was seen */
 	unsigned windows_len;
@@ -100,6 +103,14 @@ headers_fill(const struct ceiling *c, struct rte_ether_hdr *eth, unsigned payloa
 	};
 }
 
+static inline void
+key_write(struct rte_mbuf *m, uint32_t key)
+{
+	uint64_t words[2] = {item_digits(key), item_digits((uint32_t)(item_hash(key) >> 32))};
+
+	memcpy(rte_pktmbuf_mtod_offset(m, char *, HEADERS_BYTES + FRAME_HEADER + 4), words, KEY_BYTES);
+}
+
 static struct rte_mbuf *
 request_make(const struct ceiling *c, unsigned number)
 {
@@ -120,6 +131,8 @@ request_make(const struct ceiling *c, unsigned number)
 	    (const uint8_t[FRAME_HEADER]){(uint8_t)(number >> 8), (uint8_t)number, 0, 0, 0, 1, 0, 0},
 	    FRAME_HEADER);
 	memcpy((uint8_t *)(udp + 1) + FRAME_HEADER, text, len);
+	if (c->gets && !c->drawn)
+		key_write(m, number % c->keys);
 	udp->dgram_cksum = c->drawn ? 0 : rte_ipv4_udptcp_cksum(ip, udp);
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
 	return m;
@@ -198,23 +211,13 @@ receive(struct ceiling *c)
 
 	for (unsigned i = 0; i < n; i++)
 		c->bytes += pkts[i]->pkt_len;
-	if (c->drawn)
+	if (c->gets)
 		for (unsigned i = 0; i < n; i++)
 			reply_take(c, pkts[i]);
 	else
 		c->received += n;
 	rte_pktmbuf_free_bulk(pkts, n);
 	return n;
-}
-
-/* Another key into a request that has long left. Its datagram goes without a checksum, as IPv4 allows. */
-static inline void
-request_turn(struct ceiling *c, struct rte_mbuf *m)
-{
-	uint32_t key = c->drawn[c->drawn_next++ % DRAWN];
-	uint64_t words[2] = {item_digits(key), item_digits((uint32_t)(item_hash(key) >> 32))};
-
-	memcpy(rte_pktmbuf_mtod_offset(m, char *, HEADERS_BYTES + FRAME_HEADER + 4), words, KEY_BYTES);
 }
 
 static void
@@ -224,8 +227,8 @@ send_burst(struct ceiling *c)
 	unsigned n = RTE_MIN(BURST, REQUESTS - c->next), done;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (c->drawn)
-			request_turn(c, burst[i]);
+		if (c->drawn) /* its datagram goes without a checksum, as IPv4 allows */
+			key_write(burst[i], c->drawn[c->drawn_next++ % DRAWN]);
 		rte_mbuf_refcnt_update(burst[i], 1);
 	}
 	done = rte_eth_tx_burst(c->port, 0, burst, (uint16_t)n);
@@ -358,8 +361,8 @@ keys_draw(struct ceiling *c, uint32_t keys, bool zipf)
 	    .kind = zipf ? POPULARITY_ZIPF : POPULARITY_UNIFORM, .keys = keys, .zipf = ZIPF};
 
 	c->drawn = malloc(DRAWN * sizeof(c->drawn[0]));
-	if (keys == 0 || !c->drawn || !popularity_init(&popularity, &config))
-		die("at least one key, and memory for them");
+	if (!c->drawn || !popularity_init(&popularity, &config))
+		die("no memory for the keys");
 	load_rng_seed(&rng, 1);
 	for (uint32_t i = 0; i < DRAWN; i++)
 		c->drawn[i] = popularity_key(&popularity, &rng, 0);
@@ -384,8 +387,16 @@ main(int argc, char **argv)
 	if ((!sends && strcmp(argv[1], "count") != 0) || seconds < 1)
 		die("reflect or count, or get with keys, and from one second up");
 	memset(&c.far_mac, 0xff, sizeof(c.far_mac));
-	if (gets)
-		keys_draw(&c, (uint32_t)atol(argv[3]), strcmp(argv[4], "zipf") == 0);
+	if (gets) {
+		const bool zipf = strcmp(argv[4], "zipf") == 0;
+
+		c.gets = true;
+		c.keys = (uint32_t)atol(argv[3]);
+		if (c.keys == 0)
+			die("at least one key");
+		if (zipf || c.keys > REQUESTS)
+			keys_draw(&c, c.keys, zipf);
+	}
 	if (gets && argc == 6) {
 		c.rate = strtoull(argv[5], NULL, 10);
 		c.rate_q32 = (uint64_t)((double)c.rate / (double)rte_get_tsc_hz() * 4294967296.0);
