@@ -7,6 +7,8 @@
 #include "store/read.h"
 #include "store/segment.h"
 
+#define PROBE_ROW 32u /* a burst */
+
 void
 store_probe_hash(const struct store *store, struct store_probe *probes, unsigned n)
 {
@@ -29,10 +31,16 @@ store_probe_load(const struct store *store, const struct store_probe *probes, un
 		read_prefetch_item(probes[i].part_, probes[i].key.hash, probes[i].place_);
 }
 
+/* A hit that is still to be counted. */
+struct probe_hit {
+	struct index_hit hit;
+	uint64_t meta;
+};
+
 /* Returns whether it is a hit. */
 static inline bool
 probe_get(struct store_thread *thread, const struct store_probe *probe, uint32_t value_max,
-    struct store_found *found)
+    struct store_found *found, struct probe_hit *counted)
 {
 	const struct partition *part = probe->part_;
 	struct index_hit hit;
@@ -59,8 +67,26 @@ probe_get(struct store_thread *thread, const struct store_probe *probe, uint32_t
 	found->value = item_value(hit.item, meta);
 	found->client_flags = item_client_flags(hit.item, meta);
 	read_hold(thread, part, hit.item, meta);
-	read_count_access(thread, &hit, meta);
+	*counted = (struct probe_hit){.hit = hit, .meta = meta};
 	return true;
+}
+
+/*
+ * Accesses are counted when all were looked up: counting may take locked instructions, which wait for every load before
+ * them, and then those of the next keys would not overlap.
+ */
+static unsigned
+probe_row(struct store_thread *thread, const struct store_probe *probes, unsigned n, uint32_t value_max,
+    struct store_found *found)
+{
+	struct probe_hit counted[PROBE_ROW];
+	unsigned hits = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		hits += probe_get(thread, &probes[i], value_max, &found[i], &counted[hits]);
+	for (unsigned i = 0; i < hits; i++)
+		read_count_access(thread, &counted[i].hit, counted[i].meta);
+	return hits;
 }
 
 unsigned
@@ -69,8 +95,8 @@ store_probe_get(struct store_thread *thread, const struct store_probe *probes, u
 {
 	unsigned hits = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		hits += probe_get(thread, &probes[i], value_max, &found[i]);
+	for (unsigned i = 0; i < n; i += PROBE_ROW)
+		hits += probe_row(thread, probes + i, n - i < PROBE_ROW ? n - i : PROBE_ROW, value_max, found + i);
 	COUNT_ADD(thread, hits, hits);
 	return hits;
 }
