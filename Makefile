@@ -162,6 +162,11 @@ test-linear: ## SECONDS=n and SEED=s: random operations of threads, recorded and
 	scripts/run-tests --verbose --timeout $$((4 * $(SECONDS) + 600)) "$(B)/race/store_linear $(SECONDS) $(SEED)" \
 		"setarch -R $(B)/tsan/race/store_linear $(SECONDS) $(SEED)"
 
+.PHONY: test-model
+OPERATIONS ?= 1000000
+test-model: $(B)/unit/store/test_model ## OPERATIONS=n in virtual time, answered as a plain map would
+	scripts/run-tests --verbose "$< $(OPERATIONS)"
+
 .PHONY: stress-store
 READS ?= 150000000
 stress-store: ## READS=n of values with checksums beside writers, eviction and changes of the memory limit

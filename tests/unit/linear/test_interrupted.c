@@ -473,6 +473,48 @@ nothing_is_missed_in_the_middle_of_a_split(void **state)
 	assert_int_equal(fix_counters(&fix).evictions, 0);
 }
 
+/* ---- a flush that was to come ------------------------------------------------------------------- */
+
+#define FLUSH_STEPS 150u /* both are past the deadline by then */
+
+static bool outlived;
+
+static void
+flush_or_let_time_pass(void *ctx)
+{
+	struct actor *actor = ctx;
+	struct store_key key = store_key_make(fix.store, "k", 1);
+	struct store_view view;
+
+	if (turns.self == 0) {
+		store_flush_all(actor->thread, STORE_FLUSH_NOW);
+		outlived = store_peek(actor->thread, &key, &view) == STORE_OK;
+	} else {
+		store_quiesce(actor->thread, actor->now_s);
+	}
+}
+
+/* The other's clock has reached a deadline: whoever takes it, flush_all answers when the items are gone. */
+static void
+flush_all_beside_one_that_is_due_is_answered_when_it_is_done(void **state)
+{
+	struct store_key key = store_key_make(fix.store, "k", 1);
+	struct store_write write = {.mode = STORE_SET};
+
+	(void)state;
+	NOT_UNDER_TSAN();
+	for (uint32_t first = 0; first < FLUSH_STEPS; first += 2 * SPARSE)
+		for (uint32_t second = first % 5; second < FLUSH_STEPS; second += 5 * SPARSE) {
+			act_quiesce(&actors[0]);
+			assert_int_equal(store_put(actors[0].thread, &key, &write, "1", 1, NULL), STORE_OK);
+			store_flush_all(actors[0].thread, ++actors[1].now_s);
+			turns_play(flush_or_let_time_pass, (void *[]){&actors[0], &actors[1]},
+			    (uint32_t[]){first, second});
+			assert_false(outlived);
+			actors[0].now_s++;
+		}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -486,6 +528,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(append_that_creates_meets_another_creator_and_appends_to_its_item),
 	    cmocka_unit_test(append_that_creates_meets_a_creator_and_a_deleter_and_creates_after_all),
 	    cmocka_unit_test(nothing_is_missed_in_the_middle_of_a_split),
+	    cmocka_unit_test(flush_all_beside_one_that_is_due_is_answered_when_it_is_done),
 	};
 
 	everywhere = argc > 1 && strcmp(argv[1], "all") == 0;

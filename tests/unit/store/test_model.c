@@ -2,6 +2,8 @@
  * Random operations in virtual time against a trivial model: an array with one entry a key. The store is
  * large enough that nothing is evicted in the first test, so every answer must be the model's; in the second
  * it is too small, so a miss is allowed but a wrong value never.
+ *
+ *   test_model [OPERATIONS]      in ample memory, and half as many in short memory
  */
 #include "fixture.h"
 
@@ -11,6 +13,8 @@
 
 #define KEYS      300
 #define VALUE_MAX 40000
+
+static unsigned operations = 300000;
 
 struct model_item {
 	bool present;
@@ -411,23 +415,25 @@ static void
 random_ops_in_ample_memory_answer_as_the_model(void **state)
 {
 	(void)state;
-	model_run(64 * FIX_MIB, false, 300000);
+	model_run(64 * FIX_MIB, false, operations);
 }
 
 static void
 random_ops_in_short_memory_never_answer_wrong(void **state)
 {
 	(void)state;
-	model_run(8 * FIX_MIB, true, 150000);
+	model_run(8 * FIX_MIB, true, operations / 2);
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(random_ops_in_ample_memory_answer_as_the_model),
 	    cmocka_unit_test(random_ops_in_short_memory_never_answer_wrong),
 	};
+	if (argc > 1)
+		operations = (unsigned)strtoul(argv[1], NULL, 10);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
