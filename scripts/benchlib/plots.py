@@ -35,7 +35,7 @@ def latency(directory):
     if curves:
         draw(directory / "latency", f"""set logscale xy
 set xlabel '1 / (1 - percentile)'
-set ylabel 'latency from when the request was due, us (windows on schedule)'
+set ylabel 'us from when due, windows on schedule'
 set key outside bottom center horizontal
 plot {', '.join(curves)}
 """)
