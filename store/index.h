@@ -104,7 +104,8 @@ static inline struct index_place
 index_place(const struct partition *part, uint64_t hash, const struct item *item, uint32_t record_bytes)
 {
 	/* The lines that it lies in, one more than it fills when it begins within one. */
-	uint32_t lines = (uint32_t)(((uintptr_t)item % STORE_LINE_BYTES + record_bytes - 1) / STORE_LINE_BYTES);
+	uint32_t lines =
+	    (uint32_t)(((uintptr_t)item % STORE_LINE_BYTES + record_bytes - 1) / STORE_LINE_BYTES);
 	struct index_place place = {.location = (uint32_t)pointer_location(part, item),
 	    .label = (uint16_t)(hash_tag(part, hash) << LABEL_LINES | (lines > 3 ? 3 : lines))};
 	return place;

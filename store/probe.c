@@ -96,7 +96,8 @@ store_probe_get(struct store_thread *thread, const struct store_probe *probes, u
 	unsigned hits = 0;
 
 	for (unsigned i = 0; i < n; i += PROBE_ROW)
-		hits += probe_row(thread, probes + i, n - i < PROBE_ROW ? n - i : PROBE_ROW, value_max, found + i);
+		hits += probe_row(
+		    thread, probes + i, n - i < PROBE_ROW ? n - i : PROBE_ROW, value_max, found + i);
 	COUNT_ADD(thread, hits, hits);
 	return hits;
 }

@@ -34,7 +34,7 @@ request_make(uint8_t *to)
 	for (uint32_t i = 0; i < key_len; i++)
 		to[len++] = (uint8_t)('a' + (key_len + i) % 26);
 	if (random_word() % 10 == 0 && key_len != 0)
-		to[len - 1 - random_word() % key_len] = (uint8_t)" \n\r\t\x80"[random_word() % 5];
+		to[len - 1 - random_word() % key_len] = (uint8_t) " \n\r\t\x80"[random_word() % 5];
 	memcpy(to + len, end, strlen(end));
 	return len + (uint32_t)strlen(end);
 }
@@ -120,7 +120,8 @@ get_of_any_shape_is_answered_alike_on_both_ways(void **state)
 		assert_int_equal(burst.cmd_get - before.cmd_get, 1);
 		assert_int_equal(datagram.cmd_get - burst.cmd_get, 1);
 		assert_int_equal(datagram.get_hits - burst.get_hits, burst.get_hits - before.get_hits);
-		assert_int_equal(datagram.get_misses - burst.get_misses, burst.get_misses - before.get_misses);
+		assert_int_equal(
+		    datagram.get_misses - burst.get_misses, burst.get_misses - before.get_misses);
 		taken++;
 		store_quiesce(f->thread, f->now_s);
 	}

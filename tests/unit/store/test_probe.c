@@ -8,7 +8,8 @@
 #define KEYS      500u
 #define VALUE_MAX 900u
 
-static uint32_t random_word(void)
+static uint32_t
+random_word(void)
 {
 	static uint64_t state = 7;
 
@@ -75,7 +76,8 @@ burst_of_gets_finds_what_each_get_finds(void **state)
 		store_counters_sum(fix.store, &after);
 		unsigned counted[3] = {0};
 		for (unsigned i = 0; i < n; i++) {
-			assert_int_equal(probes[i].key.hash, store_hash(fix.store, text[i], probes[i].key.len));
+			assert_int_equal(
+			    probes[i].key.hash, store_hash(fix.store, text[i], probes[i].key.len));
 			const bool there = store_peek(fix.thread, &probes[i].key, &view) == STORE_OK;
 			if (!there) {
 				assert_null(found[i].value);
