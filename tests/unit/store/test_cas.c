@@ -1,25 +1,7 @@
 /*
  * What a CAS is for: comparing, rising, and one that the client gives.
  */
-#include "fixture.h"
-
-static struct fix fix;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	fix = fix_open(8 * FIX_MIB);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fix_close(&fix);
-	return 0;
-}
+#include "small.h"
 
 static void
 cas_compares_and_raises(void **state)

@@ -1,25 +1,7 @@
 /*
  * incr and decr: which values are numbers to memcached, and what becomes of the rest of the item.
  */
-#include "fixture.h"
-
-static struct fix fix;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	fix = fix_open(8 * FIX_MIB);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fix_close(&fix);
-	return 0;
-}
+#include "small.h"
 
 static enum store_status
 delta(const char *name, bool down, uint64_t by, uint64_t *result)

@@ -1,25 +1,7 @@
 /*
  * Marks of the meta commands: stale items, the token to recache, keys given in base64.
  */
-#include "fixture.h"
-
-static struct fix fix;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	fix = fix_open(8 * FIX_MIB);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fix_close(&fix);
-	return 0;
-}
+#include "small.h"
 
 static void
 stale_item_gives_one_token(void **state)

@@ -1,25 +1,7 @@
 /*
  * memcached's semantics of storing and reading, one behaviour a test: conditions, append, values of every shape.
  */
-#include "fixture.h"
-
-static struct fix fix;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	fix = fix_open(8 * FIX_MIB);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fix_close(&fix);
-	return 0;
-}
+#include "small.h"
 
 static void
 empty_get_misses(void **state)
