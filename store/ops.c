@@ -198,8 +198,10 @@ store_fill_abort(struct store_thread *thread, struct store_fill *fill)
 
 /* ---- changes in place ------------------------------------------------------------------------- */
 
-enum store_status
-store_delete(struct store_thread *thread, const struct store_key *key, uint64_t cas)
+/* Takes the item out of the index if its CAS is this one, or any for 0. What is left to do is with its memory. */
+static enum store_status
+ops_remove(struct store_thread *thread, const struct store_key *key, uint64_t cas, struct partition **part,
+    struct item **item)
 {
 	struct index_cursor cursor;
 	struct index_hit hit;
@@ -210,11 +212,23 @@ store_delete(struct store_thread *thread, const struct store_key *key, uint64_t 
 	if (match)
 		index_remove(&cursor, &hit);
 	index_unlock(&cursor);
-	if (!match)
-		return STORE_EXISTS;
-	alloc_dead(thread, cursor.part, hit.item);
-	COUNT(thread, deletes);
-	return STORE_OK;
+	*part = cursor.part;
+	*item = hit.item;
+	return match ? STORE_OK : STORE_EXISTS;
+}
+
+enum store_status
+store_delete(struct store_thread *thread, const struct store_key *key, uint64_t cas)
+{
+	struct partition *part;
+	struct item *item;
+	enum store_status status = ops_remove(thread, key, cas, &part, &item);
+
+	if (status == STORE_OK) {
+		alloc_dead(thread, part, item);
+		COUNT(thread, deletes);
+	}
+	return status;
 }
 
 enum store_status
@@ -263,19 +277,13 @@ meta_raise(struct store_thread *thread, struct item *item)
 static enum store_status
 give_up(struct store_thread *thread, const struct store_key *key, uint64_t cas)
 {
-	struct index_cursor cursor;
-	struct index_hit hit;
+	struct partition *part;
+	struct item *item;
+	enum store_status status = ops_remove(thread, key, cas, &part, &item);
 
-	if (!ops_lock(thread, key, &cursor, &hit))
-		return STORE_NOT_FOUND;
-	bool match = cas == 0 || cas == item_visible_cas(thread->store, hit.item, item_meta(hit.item));
-	if (match)
-		index_remove(&cursor, &hit);
-	index_unlock(&cursor);
-	if (!match)
-		return STORE_EXISTS;
-	evict_forget(thread, cursor.part, hit.item);
-	return STORE_OK;
+	if (status == STORE_OK)
+		evict_forget(thread, part, item);
+	return status;
 }
 
 /* More changes than the one word that can in place: another item takes the place of this one. */
