@@ -44,21 +44,14 @@ probe_get(struct store_thread *thread, const struct store_probe *probe, uint32_t
 {
 	const struct partition *part = probe->part_;
 	struct index_hit hit;
+	uint64_t meta;
+	uint32_t expiry;
 
 	found->value = NULL;
 	found->value_bytes = 0;
 	partition_count(thread, part);
-	if (!index_find_at(part, &probe->key, probe->place_, &hit)) {
-		read_count_miss(thread, ITEM_ALIVE);
+	if (!read_alive(thread, index_find_at(part, &probe->key, probe->place_, &hit), &hit, &meta, &expiry))
 		return false;
-	}
-	uint32_t expiry;
-	const uint64_t meta = item_moment(hit.item, &expiry);
-	const enum item_life life = life_by(thread, meta, expiry, flush_latest(thread->store));
-	if (__builtin_expect(life != ITEM_ALIVE, 0)) {
-		read_count_miss(thread, life);
-		return false;
-	}
 	found->value_bytes = item_value_bytes(hit.item, meta);
 	if (__builtin_expect(found->value_bytes > value_max || (meta & ITEM_CHUNKED), 0)) {
 		found->value_bytes = UINT32_MAX;

@@ -35,17 +35,11 @@ store_get(struct store_thread *thread, const struct store_key *key, struct store
 	const struct partition *part = partition_for(thread, key->hash);
 	struct index_hit hit;
 
-	if (!index_find(part, key, &hit)) {
-		read_count_miss(thread, ITEM_ALIVE);
-		return STORE_NOT_FOUND;
-	}
+	uint64_t meta;
 	uint32_t expiry;
-	uint64_t meta = item_moment(hit.item, &expiry);
-	enum item_life life = life_by(thread, meta, expiry, flush_latest(thread->store));
-	if (life != ITEM_ALIVE) {
-		read_count_miss(thread, life);
+
+	if (!read_alive(thread, index_find(part, key, &hit), &hit, &meta, &expiry))
 		return STORE_NOT_FOUND;
-	}
 	read_view(thread, part, hit.item, meta, expiry, view);
 	read_hold(thread, part, hit.item, meta);
 	read_count_access(thread, &hit, meta);

@@ -68,6 +68,23 @@ read_count_miss(struct store_thread *thread, enum item_life life)
 		COUNT(thread, get_flushed);
 }
 
+/* found: whether hit is one. Is it alive, in the moment that *meta and *expiry then tell? If not, counts the miss. */
+static inline bool
+read_alive(
+    struct store_thread *thread, bool found, const struct index_hit *hit, uint64_t *meta, uint32_t *expiry)
+{
+	enum item_life life = ITEM_ALIVE;
+
+	if (found) {
+		*meta = item_moment(hit->item, expiry);
+		life = life_by(thread, *meta, *expiry, flush_latest(thread->store));
+		if (__builtin_expect(life == ITEM_ALIVE, 1))
+			return true;
+	}
+	read_count_miss(thread, life);
+	return false;
+}
+
 /* The first lines of what the tags in a home line say may be the item; when none does and something of the key's kind
  * is displaced, the spill lines. */
 static inline void
