@@ -2,6 +2,7 @@
  * The worker's side of serve: its life, the staging of bursts, and requests that come as datagrams.
  */
 #include "dataplane/serve.h"
+#include "dataplane/serve_burst.h"
 #include "dataplane/serve_internal.h"
 
 #include <stdlib.h>
@@ -100,11 +101,6 @@ serve_copy_chunks(const struct serve *serve, const struct store_view *view, uint
 	return to + at;
 }
 
-/* The first four bytes of a request, as a little-endian load sees them. */
-#define WORD_GET  0x20746567u /* "get " */
-#define WORD_SET  0x20746573u /* "set " */
-#define WORD_GETS 0x73746567u /* "gets" */
-
 /* ---- staging ---------------------------------------------------------------------------------- */
 
 static inline void
@@ -159,12 +155,12 @@ serve_peek(struct serve *serve, const uint8_t *bytes, uint32_t len)
 		uint32_t word;
 
 		memcpy(&word, at, sizeof(word));
-		if (word != WORD_GET && word != WORD_SET && word != WORD_GETS) {
+		if (word != SERVE_WORD_GET && word != SERVE_WORD_SET && word != SERVE_WORD_GETS) {
 			if (*at == PROTO_BINARY_MAGIC)
 				peek_binary(serve, at, (uint32_t)(end - at));
 			return;
 		}
-		key = at + 4 + (word == WORD_GETS);
+		key = at + 4 + (word == SERVE_WORD_GETS);
 		key_end = proto_scan_token(key, end);
 		if (key_end == end || key_end == key || key_end - key > PROTO_KEY_MAX + 1)
 			return;
@@ -173,8 +169,8 @@ serve_peek(struct serve *serve, const uint8_t *bytes, uint32_t len)
 		if (key_end == key)
 			return;
 		peek_key(serve, key, (uint32_t)(key_end - key),
-		    word == WORD_GET && at[-1] == '\n' && key_end - key <= PROTO_KEY_MAX ? at : NULL);
-		if (word == WORD_SET || at[-1] != '\n')
+		    word == SERVE_WORD_GET && at[-1] == '\n' && key_end - key <= PROTO_KEY_MAX ? at : NULL);
+		if (word == SERVE_WORD_SET || at[-1] != '\n')
 			return;
 	}
 }

@@ -17,6 +17,11 @@
 #include "dataplane/proto/scan.h"
 #include "dataplane/serve.h"
 
+/* The first four bytes of a request, as a little-endian load sees them. */
+#define SERVE_WORD_GET  0x20746567u /* "get " */
+#define SERVE_WORD_SET  0x20746573u /* "set " */
+#define SERVE_WORD_GETS 0x73746567u /* "gets" */
+
 /* Bytes of any content that must be readable behind a request, and writable behind the longest reply. */
 #define SERVE_BURST_SLACK 32u
 
@@ -38,7 +43,7 @@ serve_get_read(const uint8_t *bytes, uint32_t len, struct store_key *key)
 	uint32_t word;
 
 	memcpy(&word, bytes, sizeof(word));
-	if (len < 6 || word != 0x20746567u /* "get " in memory order */)
+	if (len < 6 || word != SERVE_WORD_GET)
 		return false;
 	const __m256i text = _mm256_loadu_si256((const __m256i *)(const void *)at);
 	const unsigned ends = (unsigned)_mm256_movemask_epi8(_mm256_or_si256(
