@@ -100,7 +100,8 @@ void
 ip4_write_header(void *header, const struct net_flow *flow, uint8_t proto, uint8_t hop_limit, uint32_t total,
     uint32_t id_and_offset, bool checksum)
 {
-	ip4_write(header, flow, proto, hop_limit, total, id_and_offset, checksum);
+	ip4_write(header, net_addr_get_v4(&flow->local), net_addr_get_v4(&flow->remote), proto, hop_limit,
+	    total, id_and_offset, checksum);
 }
 
 static inline bool
@@ -115,7 +116,8 @@ ip4_prepend(struct net_stack *stack, const struct iface *ifc, const struct net_f
 		return false;
 	/* TCP finds the path's MTU itself; what may be fragmented on its way needs an id (RFC 6864). */
 	const uint32_t word = proto == IPPROTO_TCP ? RTE_IPV4_HDR_DF_FLAG : (uint32_t)stack->ip4_id++ << 16;
-	ip4_write(header, flow, proto, IP_HOPS, total, word, !offload);
+	ip4_write(header, net_addr_get_v4(&flow->local), net_addr_get_v4(&flow->remote), proto, IP_HOPS,
+	    total, word, !offload);
 	m->l3_len = sizeof(struct rte_ipv4_hdr);
 	m->ol_flags |= RTE_MBUF_F_TX_IPV4 | (offload ? RTE_MBUF_F_TX_IP_CKSUM : 0);
 	return true;

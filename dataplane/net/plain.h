@@ -54,6 +54,18 @@ plain_be16(uint16_t v)
 	return __builtin_bswap16(v);
 }
 
+static inline uint64_t
+plain_pseudo4(rte_be32_t local, rte_be32_t remote, uint8_t proto, uint32_t len)
+{
+	return (uint64_t)local + remote + ((uint32_t)proto << 8) + plain_be16((uint16_t)len);
+}
+
+static inline uint64_t
+plain_pseudo(const struct net_flow *flow, uint8_t proto, uint32_t len)
+{
+	return plain_pseudo4(net_addr_get_v4(&flow->local), net_addr_get_v4(&flow->remote), proto, len);
+}
+
 /* The port's verdict counts where it has one: SUM is what to compute else. */
 #define PLAIN_SUM_OK(ifc, m, which, SUM)                                                                    \
 	((((ifc)->conf.offloads & NET_OFFLOAD_RX_CSUM) &&                                                   \
@@ -64,8 +76,8 @@ plain_be16(uint16_t v)
 static inline uint64_t
 plain_l4_sum_in(const uint8_t *ip, const uint8_t *l4, uint32_t l4_len)
 {
-	return csum_padded(l4, l4_len) + plain_load32(ip + 12) + plain_load32(ip + 16) +
-	       ((uint32_t)ip[9] << 8) + plain_be16((uint16_t)l4_len);
+	return csum_padded(l4, l4_len) +
+	       plain_pseudo4(plain_load32(ip + 16), plain_load32(ip + 12), ip[9], l4_len);
 }
 
 /* No host has it: this network, loopback, multicast, reserved, broadcast, ourselves. */
@@ -179,13 +191,6 @@ plain_input(struct net_stack *stack, const struct iface *ifc, struct rte_mbuf *m
 
 /* ---- out -------------------------------------------------------------------------------------- */
 
-static inline uint64_t
-plain_pseudo(const struct net_flow *flow, uint8_t proto, uint32_t len)
-{
-	return (uint64_t)net_addr_get_v4(&flow->local) + net_addr_get_v4(&flow->remote) +
-	       rte_cpu_to_be_16(proto) + rte_cpu_to_be_16((uint16_t)len);
-}
-
 /* The checksum of what m holds: the port's work, then the pseudo-header's sum, or ours. */
 static inline uint16_t
 plain_l4_sum(
@@ -202,16 +207,16 @@ plain_l4_sum(
 
 /* Words, not fields: they are summed in registers, and no load waits for smaller stores. */
 static inline void
-ip4_write(uint8_t *ip, const struct net_flow *flow, uint8_t proto, uint8_t hop_limit, uint32_t total,
+ip4_write(uint8_t *ip, rte_be32_t local, rte_be32_t remote, uint8_t proto, uint8_t hop_limit, uint32_t total,
     uint32_t id_and_offset, bool checksum)
 {
 	const uint32_t first = rte_cpu_to_be_32((uint32_t)RTE_IPV4_VHL_DEF << 24 | total);
 	const uint32_t second = rte_cpu_to_be_32(id_and_offset);
 	uint32_t third = rte_cpu_to_be_32((uint32_t)hop_limit << 24 | (uint32_t)proto << 16);
-	const uint32_t local = net_addr_get_v4(&flow->local), remote = net_addr_get_v4(&flow->remote);
 
 	if (checksum)
-		third |= (uint32_t)csum_finish((uint64_t)first + second + third + local + remote) << 16;
+		third |= (uint32_t)csum_finish_nonzero((uint64_t)first + second + third + local + remote)
+		         << 16;
 	memcpy(ip, &first, sizeof(first));
 	memcpy(ip + 4, &second, sizeof(second));
 	memcpy(ip + 8, &third, sizeof(third));
@@ -232,20 +237,21 @@ plain_next_hop(
 	return neigh_known(stack, ifc, on_link ? &flow->remote : &ifc->conf.gateway4);
 }
 
-/* Headers of IP and Ethernet in front of m, whose layer 4 is finished but for its checksum, which goes to sum_off. */
+/*
+ * Headers of IP and Ethernet in front of m, whose layer 4 is finished. l4_bytes and l4_flag: of its header, for a port
+ * that sums.
+ */
 static inline void
-plain_send(struct net_stack *stack, const struct iface *ifc, const struct net_flow *flow,
-    const struct rte_ether_addr *mac, uint8_t proto, struct rte_mbuf *m, uint32_t l4_bytes, uint64_t l4_flag,
-    uint32_t sum_off, uint16_t sum)
+plain_frame(struct net_stack *stack, const struct iface *ifc, rte_be32_t local, rte_be32_t remote,
+    const struct rte_ether_addr *mac, uint8_t proto, struct rte_mbuf *m, uint32_t l4_bytes, uint64_t l4_flag)
 {
 	const uint32_t total = m->pkt_len + (uint32_t)sizeof(struct rte_ipv4_hdr);
 	const uint32_t offloads = ifc->conf.offloads;
-	uint8_t *l4 = rte_pktmbuf_mtod(m, uint8_t *), *eth = l4 - PLAIN_HEADERS;
+	uint8_t *eth = rte_pktmbuf_mtod(m, uint8_t *) - PLAIN_HEADERS;
 	const uint32_t word = proto == IPPROTO_TCP ? RTE_IPV4_HDR_DF_FLAG : (uint32_t)stack->ip4_id++ << 16;
 	const rte_be16_t type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
 
-	memcpy(l4 + sum_off, &sum, sizeof(sum));
-	ip4_write(eth + sizeof(struct rte_ether_hdr), flow, proto, IP_HOPS, total, word,
+	ip4_write(eth + sizeof(struct rte_ether_hdr), local, remote, proto, IP_HOPS, total, word,
 	    !(offloads & NET_OFFLOAD_TX_IP4_CSUM));
 	memcpy(eth, mac, RTE_ETHER_ADDR_LEN);
 	memcpy(eth + RTE_ETHER_ADDR_LEN, &ifc->conf.mac, RTE_ETHER_ADDR_LEN);
@@ -258,6 +264,17 @@ plain_send(struct net_stack *stack, const struct iface *ifc, const struct net_fl
 	m->data_off = (uint16_t)(m->data_off - PLAIN_HEADERS);
 	m->data_len = (uint16_t)(m->data_len + PLAIN_HEADERS);
 	m->pkt_len += PLAIN_HEADERS;
+}
+
+/* Frames m and sends it; its layer 4 is finished but for the checksum, which goes to sum_off. */
+static inline void
+plain_send(struct net_stack *stack, const struct iface *ifc, const struct net_flow *flow,
+    const struct rte_ether_addr *mac, uint8_t proto, struct rte_mbuf *m, uint32_t l4_bytes, uint64_t l4_flag,
+    uint32_t sum_off, uint16_t sum)
+{
+	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, sum_off), &sum, sizeof(sum));
+	plain_frame(stack, ifc, net_addr_get_v4(&flow->local), net_addr_get_v4(&flow->remote), mac, proto, m,
+	    l4_bytes, l4_flag);
 	NET_COUNT(stack, tx_packets);
 	stack->counters.tx_bytes += m->pkt_len;
 	stack->env.tx(stack->env.ctx, ifc->index, m);

@@ -138,50 +138,28 @@ reply_headers(struct net_stack *stack, const struct iface *ifc, struct reply_hop
 	const rte_be32_t remote = plain_load32(ip_in + 12), local = ifc->addr4;
 	const uint32_t ports = plain_load32(ip_in + sizeof(struct rte_ipv4_hdr));
 	const uint32_t len = m->data_len + (uint32_t)sizeof(struct rte_udp_hdr);
-	const uint32_t total = len + (uint32_t)sizeof(struct rte_ipv4_hdr), offloads = ifc->conf.offloads;
 	const struct rte_ether_addr *mac = reply_mac(stack, ifc, last, remote);
 
-	if (unlikely(mac == NULL || total > ifc->conf.mtu))
+	if (unlikely(mac == NULL || len + sizeof(struct rte_ipv4_hdr) > ifc->conf.mtu))
 		return false;
-	uint8_t *payload = rte_pktmbuf_mtod(m, uint8_t *), *eth = payload - NET_UDP_HEADERS;
-	uint8_t *ip = eth + sizeof(struct rte_ether_hdr);
-	const uint64_t addresses = (uint64_t)local | (uint64_t)remote << 32;
-	const uint64_t pseudo = (uint64_t)local + remote + RTE_BE16(IPPROTO_UDP) + plain_be16((uint16_t)len);
+	const uint64_t pseudo = plain_pseudo4(local, remote, IPPROTO_UDP, len);
+	uint8_t *payload = rte_pktmbuf_mtod(m, uint8_t *);
 	uint64_t udp = (uint64_t)(ports >> 16 | ports << 16) | (uint64_t)plain_be16((uint16_t)len) << 32;
 	uint16_t sum;
 
-	if (offloads & NET_OFFLOAD_TX_L4_CSUM) {
+	if (ifc->conf.offloads & NET_OFFLOAD_TX_L4_CSUM)
 		sum = csum_fold(pseudo);
-	} else {
-		/* A rest of 0 is written as ffff here: 0 would mean "none" (RFC 768). */
+	else /* a rest of 0 is written as ffff here: 0 would mean "none" (RFC 768) */
 		sum = (uint16_t)(0xffff - (csum_padded(payload, m->data_len) + pseudo + (uint32_t)udp +
 		                              (uint32_t)(udp >> 32)) %
 		                              0xffff);
-	}
 	udp |= (uint64_t)sum << 48;
 	memcpy(payload - sizeof(udp), &udp, sizeof(udp));
-
-	const uint32_t first = rte_cpu_to_be_32((uint32_t)RTE_IPV4_VHL_DEF << 24 | total);
-	const uint32_t second = rte_cpu_to_be_32((uint32_t)stack->ip4_id++ << 16);
-	uint32_t third = rte_cpu_to_be_32(IP_HOPS << 24 | (uint32_t)IPPROTO_UDP << 16);
-	if (!(offloads & NET_OFFLOAD_TX_IP4_CSUM))
-		third |= (uint32_t)csum_finish_nonzero((uint64_t)first + second + third + local + remote)
-		         << 16;
-	const uint64_t head = (uint64_t)first | (uint64_t)second << 32;
-	memcpy(ip, &head, sizeof(head));
-	memcpy(ip + 8, &third, sizeof(third));
-	memcpy(ip + 12, &addresses, sizeof(addresses));
-
-	memcpy(eth, mac, RTE_ETHER_ADDR_LEN);
-	memcpy(eth + RTE_ETHER_ADDR_LEN, ifc->plain_head, RTE_ETHER_ADDR_LEN);
-	memcpy(eth + 2 * RTE_ETHER_ADDR_LEN, ifc->plain_head + 12, sizeof(uint16_t));
-	m->ol_flags = RTE_MBUF_F_TX_IPV4 | (offloads & NET_OFFLOAD_TX_IP4_CSUM ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
-	              (offloads & NET_OFFLOAD_TX_L4_CSUM ? RTE_MBUF_F_TX_UDP_CKSUM : 0);
-	m->tx_offload = rte_mbuf_tx_offload(sizeof(struct rte_ether_hdr), sizeof(struct rte_ipv4_hdr),
-	    sizeof(struct rte_udp_hdr), 0, 0, 0, 0);
-	m->data_off = (uint16_t)(m->data_off - NET_UDP_HEADERS);
-	m->data_len = (uint16_t)(m->data_len + NET_UDP_HEADERS);
-	m->pkt_len = m->data_len;
+	m->data_off = (uint16_t)(m->data_off - sizeof(udp));
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
+	plain_frame(stack, ifc, local, remote, mac, IPPROTO_UDP, m, sizeof(struct rte_udp_hdr),
+	    RTE_MBUF_F_TX_UDP_CKSUM);
 	return true;
 }
 
