@@ -173,8 +173,10 @@ void
 alloc_undo(struct store_thread *thread, struct partition *part, uint32_t open, void *record, uint32_t bytes)
 {
 	struct open_segment *from = &thread->open[part->index][open];
+	bool lies_there = from->segment == location_segment(part, pointer_location(part, record));
 
-	if (from->base && from->base + from->tail == (uint8_t *)record + bytes) {
+	/* Its end alone does not tell: it may be that of the segment before, and this one empty again. */
+	if (lies_there && from->base + from->tail == (uint8_t *)record + bytes) {
 		from->tail -= bytes;
 		return;
 	}

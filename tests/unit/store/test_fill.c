@@ -138,6 +138,42 @@ set_that_runs_out_of_memory_takes_the_old_item_along(void **state)
 	fix_close(&fix);
 }
 
+/* A record of 64 bytes: one of them ends where a segment does. */
+static struct store_fill *
+begin_small(struct fix *fix, const char *name)
+{
+	struct store_write write = {.mode = STORE_SET};
+	struct store_key key = fix_key(fix, name);
+	struct store_fill *fill;
+
+	assert_int_equal(store_reserve(fix->thread, &key, &write, 40, &fill), STORE_OK);
+	return fill;
+}
+
+/* The later one begins the segment behind, is given up, and then the earlier one looks like the last in there. */
+static void
+fills_given_up_on_both_sides_of_a_segments_end_leave_both_whole(void **state)
+{
+	(void)state;
+	struct fix fix = fix_open(8 * FIX_MIB);
+	char name[16];
+
+	for (unsigned i = 0; i < 5000; i++) {
+		struct store_fill *earlier = begin_small(&fix, "earlier");
+		struct store_fill *later = begin_small(&fix, "later--");
+		store_fill_abort(fix.thread, later);
+		store_fill_abort(fix.thread, earlier);
+		snprintf(name, sizeof(name), "key%05u", i);
+		assert_int_equal(fix_put_pattern(&fix, name, 40, i), STORE_OK);
+		fix_quiesce(&fix);
+	}
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "key%05u", i);
+		fix_assert_pattern(&fix, name, 40, i);
+	}
+	fix_close(&fix);
+}
+
 int
 main(void)
 {
@@ -145,6 +181,7 @@ main(void)
 	    cmocka_unit_test(slow_fills_hide_no_victims_behind_them),
 	    cmocka_unit_test(set_that_runs_out_of_memory_takes_the_old_item_along),
 	    cmocka_unit_test(fills_that_take_too_long_make_room_for_others),
+	    cmocka_unit_test(fills_given_up_on_both_sides_of_a_segments_end_leave_both_whole),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
