@@ -30,6 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/random.h"
+
 #define PORTS_MAX           4
 #define FRAMES_MAX          8192
 #define FRAME_BYTES         2048
@@ -98,14 +100,11 @@ now_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* splitmix64, as a share of one. */
+/* A share of one. */
 static double
 draw(struct direction *d)
 {
-	uint64_t z = d->random += 0x9e3779b97f4a7c15ull;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return (double)((z ^ z >> 31) >> 11) / (double)(1ull << 53);
+	return (double)(random_next(&d->random) >> 11) / (double)(1ull << 53);
 }
 
 static bool

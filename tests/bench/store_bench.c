@@ -19,6 +19,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "tests/random.h"
+
 #define KEY_BYTES   20u
 #define VALUE_BYTES 64u
 #define BATCH_MAX   64u
@@ -60,15 +62,6 @@ now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
-static uint64_t
-next_random(uint64_t *random)
-{
-	*random ^= *random << 13;
-	*random ^= *random >> 7;
-	*random ^= *random << 17;
-	return *random;
-}
-
 static void
 make_key(char *key, char kind, uint64_t n)
 {
@@ -83,7 +76,7 @@ static uint64_t
 draw(struct runner *r, bool zipf)
 {
 	uint64_t items = r->bench->items;
-	double u = (double)(next_random(&r->random) >> 11) / (double)(1ull << 53);
+	double u = (double)(random_next(&r->random) >> 11) / (double)(1ull << 53);
 
 	if (!zipf)
 		return (uint64_t)(u * (double)items);

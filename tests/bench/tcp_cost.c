@@ -15,6 +15,7 @@
 #include <rte_eal.h>
 
 #include "dataplane/worker.h"
+#include "tests/random.h"
 
 #define KEYS        1000u
 #define VALUE_BYTES 32u
@@ -68,8 +69,7 @@ end_random(void *ctx)
 {
 	struct end *end = ctx;
 
-	end->random = end->random * 6364136223846793005u + 1442695040888963407u;
-	return end->random ^ end->random >> 29;
+	return random_next(&end->random);
 }
 
 static void *

@@ -312,4 +312,15 @@ fuzz_play(struct fuzz *fuzz, const uint8_t pieces[FUZZ_PIECES], const uint8_t *s
 	serve_session_close(session);
 }
 
+/* A whole run: the input's first FUZZ_PREFIX bytes say how, `stream` is what is played. */
+static inline void
+fuzz_run(const uint8_t prefix[FUZZ_PREFIX], const uint8_t *stream, size_t size)
+{
+	static struct fuzz fuzz;
+
+	fuzz_begin(&fuzz, prefix[0]);
+	fuzz_play(&fuzz, prefix + 1, stream, size);
+	fuzz_end(&fuzz);
+}
+
 #endif

@@ -14,6 +14,7 @@
 #include "dataplane/net/reassembly.h"
 #include "dataplane/net/tcp.h"
 #include "tests/fuzz/frames.h"
+#include "tests/random.h"
 #include "tests/unit/net/testenv.h"
 #include "tests/unit/net/testpool.h"
 
@@ -104,7 +105,7 @@ op_tx(void *ctx, uint8_t iface, struct rte_mbuf *m)
 static uint64_t
 op_random(void *ctx)
 {
-	return testenv_random(&rig.random);
+	return random_next(&rig.random);
 }
 
 static void *

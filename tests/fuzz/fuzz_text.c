@@ -6,12 +6,7 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct fuzz fuzz;
-
-	if (size < FUZZ_PREFIX)
-		return 0;
-	fuzz_begin(&fuzz, data[0]);
-	fuzz_play(&fuzz, data + 1, data + FUZZ_PREFIX, size - FUZZ_PREFIX);
-	fuzz_end(&fuzz);
+	if (size >= FUZZ_PREFIX)
+		fuzz_run(data, data + FUZZ_PREFIX, size - FUZZ_PREFIX);
 	return 0;
 }

@@ -6,21 +6,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define PIECE_MAX 3u /* bytes of the model in one value */
+#include "tests/random.h"
 
-static uint64_t
-random_next(struct actor *actor)
-{
-	actor->random ^= actor->random << 13;
-	actor->random ^= actor->random >> 7;
-	actor->random ^= actor->random << 17;
-	return actor->random;
-}
+#define PIECE_MAX 3u /* bytes of the model in one value */
 
 uint32_t
 act_pick(struct actor *actor, uint32_t below)
 {
-	return (uint32_t)(random_next(actor) >> 11) % below;
+	return random_below(&actor->random, below);
 }
 
 void
@@ -53,7 +46,7 @@ static uint64_t
 choose_cas_given(struct actor *actor)
 {
 	return act_pick(actor, 2) ? 1 + act_pick(actor, 1000)
-	                          : 1 + (random_next(actor) >> act_pick(actor, 60));
+	                          : 1 + (random_next(&actor->random) >> act_pick(actor, 60));
 }
 
 /* The past is left to STORE_EXPIRED: time stands still in a history. */
@@ -110,7 +103,7 @@ choose_delta(struct actor *actor, struct linear_op *op)
 {
 	op->kind = LINEAR_DELTA;
 	op->change.decrement = act_pick(actor, 2);
-	op->change.amount = act_pick(actor, 8) ? act_pick(actor, 20) : random_next(actor);
+	op->change.amount = act_pick(actor, 8) ? act_pick(actor, 20) : random_next(&actor->random);
 	op->change.cas = act_pick(actor, 4) ? 0 : choose_cas(actor, op->key);
 	op->change.cas_given = act_pick(actor, 6) ? 0 : choose_cas_given(actor);
 }

@@ -68,7 +68,7 @@ writer_main(void *ctx)
 		put(r, n);
 		atomic_store_explicit(&r->race->written[r->id], n + 1, memory_order_release);
 		if (n % 4 == 3)
-			put(r, (uint32_t)(fix_random(&r->random) % n));
+			put(r, (uint32_t)(random_next(&r->random) % n));
 		if (n % BATCH == 0)
 			store_quiesce(r->thread, FIX_NOW_S);
 	}
@@ -97,12 +97,12 @@ reader_main(void *ctx)
 
 	do {
 		for (unsigned i = 0; i < BATCH; i++) {
-			unsigned writer = (unsigned)(fix_random(&r->random) % WRITERS);
+			unsigned writer = (unsigned)(random_next(&r->random) % WRITERS);
 			uint32_t written =
 			    atomic_load_explicit(&r->race->written[writer], memory_order_acquire);
 			if (written == 0)
 				continue;
-			get(r, writer, (uint32_t)(fix_random(&r->random) % written));
+			get(r, writer, (uint32_t)(random_next(&r->random) % written));
 			found++;
 		}
 		store_quiesce(r->thread, FIX_NOW_S);
@@ -176,7 +176,7 @@ what_is_published_is_found_while_the_index_grows(void **state)
 	for (unsigned i = 0; i < WRITERS + READERS + 1; i++) {
 		runners[i] = (struct runner){.race = &race,
 		    .id = i,
-		    .random = (seed + i) * 0x9e3779b97f4a7c15ull | 1,
+		    .random = seed + i,
 		    .thread = store_thread_register(fix.store, -1)};
 		assert_int_equal(pthread_create(&runners[i].handle, NULL, mains[i], &runners[i]), 0);
 	}

@@ -89,7 +89,7 @@ static unsigned long long run_seconds, run_seed;
 static uint32_t
 pick(struct racer *r, uint32_t below)
 {
-	return (uint32_t)(fix_random(&r->random) >> 13) % below;
+	return random_below(&r->random, below);
 }
 
 /* All threads of the race; the last one to come does `then` before any goes on. */
@@ -134,17 +134,17 @@ stepped(int number, siginfo_t *info, void *context)
 	if (steps_left-- > 0)
 		return;
 	interrupted->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
-	let_others_go_on(1 + fix_random(&steps_random) % 8);
+	let_others_go_on(1 + random_next(&steps_random) % 8);
 	errno = errno_before;
 }
 
 static void
 hold_up_somewhere(void)
 {
-	if (fix_random(&steps_random) % HELD_UP_IN != 0)
+	if (random_next(&steps_random) % HELD_UP_IN != 0)
 		return;
 	/* Half of them early: a get takes a hundred instructions, an append a thousand. */
-	steps_left = (int)(fix_random(&steps_random) % (fix_random(&steps_random) % 2 ? 120 : 1000));
+	steps_left = (int)(random_next(&steps_random) % (random_next(&steps_random) % 2 ? 120 : 1000));
 	/* The stack below is left alone: it may be in use. */
 	__asm__ volatile(
 	    "lea -128(%%rsp), %%rsp\n\tpushfq\n\torq %0, (%%rsp)\n\tpopfq\n\tlea 128(%%rsp), %%rsp"
@@ -295,7 +295,7 @@ racer_main(void *argument)
 {
 	struct racer *r = argument;
 
-	steps_random = r->random * 31 | 1;
+	steps_random = random_next(&r->random);
 	while (!atomic_load(&race.over)) {
 		for (unsigned i = 0; i < BATCH_LEN; i++)
 			play_round(r, i);
@@ -321,7 +321,7 @@ racer_start(unsigned id)
 
 	memset(r, 0, sizeof(*r));
 	r->id = id;
-	r->random = (race.seed + id) * 0x9e3779b97f4a7c15ull | 1;
+	r->random = race.seed + id;
 	r->actor.store = race.store;
 	r->actor.thread = store_thread_register(race.store, -1);
 	r->actor.moments = &race.moments;
@@ -331,7 +331,7 @@ racer_start(unsigned id)
 		r->actor.before = hold_up_somewhere;
 		r->actor.after = hold_up_no_more;
 	}
-	r->actor.random = (race.seed - id) * 0xd1342543de82ef95ull | 1;
+	r->actor.random = random_next(&r->random);
 	r->actor.joined_max = (LINEAR_VALUE_MAX - 40) / race.setting->threads;
 	assert_non_null(r->actor.thread);
 	assert_int_equal(pthread_create(&r->handle, NULL, racer_main, r), 0);

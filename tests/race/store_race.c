@@ -57,7 +57,7 @@ struct racer {
 static uint32_t
 pick(struct racer *r, uint32_t below)
 {
-	return (uint32_t)(fix_random(&r->random) >> 13) % below;
+	return random_below(&r->random, below);
 }
 
 static struct store_key
@@ -76,7 +76,7 @@ body_byte(uint32_t seed, uint32_t at)
 static uint32_t
 make_value(struct racer *r, unsigned k)
 {
-	struct head head = {.key = k, .seed = (uint32_t)fix_random(&r->random)};
+	struct head head = {.key = k, .seed = (uint32_t)random_next(&r->random)};
 	head.len = pick(r, 20) ? pick(r, 700) : pick(r, VALUE_MAX);
 	memcpy(r->value, &head, sizeof(head));
 	for (uint32_t i = 0; i < head.len; i++)
@@ -226,7 +226,7 @@ step_mark(struct racer *r, unsigned k)
 
 	switch (pick(r, 4)) {
 	case 0:
-		store_invalidate(r->thread, &key, 0, pick(r, 2) ? 1 + fix_random(&r->random) : 0, NULL);
+		store_invalidate(r->thread, &key, 0, pick(r, 2) ? 1 + random_next(&r->random) : 0, NULL);
 		break;
 	case 1:
 		store_touch(r->thread, &key, atomic_load(&r->race->now_s) + pick(r, 4), NULL);
@@ -410,7 +410,7 @@ race_run(size_t memory_bytes, unsigned threads, uint32_t filler_max, bool limit_
 		memset(&racers[i], 0, sizeof(racers[i]));
 		racers[i].race = &race;
 		racers[i].id = i;
-		racers[i].random = (race.seed + i) * 0x9e3779b97f4a7c15ull | 1;
+		racers[i].random = race.seed + i;
 		racers[i].thread = store_thread_register(race.store, -1);
 		assert_int_equal(pthread_create(&racers[i].handle, NULL, racer_main, &racers[i]), 0);
 	}

@@ -37,7 +37,7 @@ static struct writer writers[THREADS];
 static uint32_t
 pick(struct writer *w, uint32_t below)
 {
-	return (uint32_t)(fix_random(&w->random) >> 13) % below;
+	return random_below(&w->random, below);
 }
 
 static void
@@ -87,7 +87,7 @@ room_run(size_t memory_bytes, bool limit_moves)
 	assert_int_equal(store_create(&config, &room.store, error), 0);
 	pthread_barrier_init(&all_there, NULL, THREADS);
 	for (unsigned i = 0; i < THREADS; i++) {
-		writers[i] = (struct writer){.id = i, .random = (seed + i) * 0x9e3779b97f4a7c15ull | 1};
+		writers[i] = (struct writer){.id = i, .random = seed + i};
 		writers[i].thread = store_thread_register(room.store, -1);
 		assert_non_null(writers[i].thread);
 	}

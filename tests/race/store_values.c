@@ -47,7 +47,7 @@ static struct worker workers[THREADS];
 static uint32_t
 pick(struct worker *w, uint32_t below)
 {
-	return (uint32_t)(fix_random(&w->random) >> 13) % below;
+	return random_below(&w->random, below);
 }
 
 static uint64_t
@@ -65,7 +65,7 @@ make_value(struct worker *w, uint32_t key, uint32_t words)
 {
 	struct record record = {.key = key, .len = 8 * words};
 	uint64_t *body = w->value + sizeof(record) / 8;
-	uint64_t word = fix_random(&w->random);
+	uint64_t word = random_next(&w->random);
 
 	for (uint32_t i = 0; i < words; i++)
 		body[i] = word += 0x9e3779b97f4a7c15ull;
@@ -208,7 +208,7 @@ values_read_beside_writers_and_eviction_are_whole(void **state)
 	pthread_barrier_init(&all_there, NULL, THREADS);
 	for (unsigned i = 0; i < THREADS; i++) {
 		struct worker *w = &workers[i];
-		*w = (struct worker){.id = i, .random = (stress.seed + i) * 0x9e3779b97f4a7c15ull | 1};
+		*w = (struct worker){.id = i, .random = stress.seed + i};
 		w->thread = store_thread_register(stress.store, -1);
 		assert_non_null(w->thread);
 	}

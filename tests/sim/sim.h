@@ -20,6 +20,7 @@
 #include <rte_mempool.h>
 
 #include "dataplane/net/tcp.h"
+#include "tests/random.h"
 
 #define SIM_SESSIONS_MAX  4u
 #define SIM_SEGMENT_BYTES 9100u
@@ -27,7 +28,7 @@
 #define SIM_NEVER         UINT64_MAX
 #define SIM_HELD          8u /* packets that a port keeps before it is done with the oldest */
 
-/* ---- random numbers (splitmix64) -------------------------------------------------------------- */
+/* ---- random numbers --------------------------------------------------------------------------- */
 
 struct sim_rng {
 	uint64_t state;
@@ -36,10 +37,7 @@ struct sim_rng {
 static inline uint64_t
 sim_rand(struct sim_rng *rng)
 {
-	uint64_t z = rng->state += 0x9e3779b97f4a7c15ull;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
+	return random_next(&rng->state);
 }
 
 /* In [from, to]. */

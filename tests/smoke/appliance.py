@@ -10,6 +10,7 @@ is how the tests themselves are checked. Tests that only an appliance can pass a
 SMOKE_TRACE=DIR writes what crosses the wire to DIR/<program>.pcap.
 """
 import collections
+import contextlib
 import ctypes
 import itertools
 import json
@@ -204,6 +205,19 @@ class Appliance(Target):
         done = self.wirectl("--json", *arguments)
         assert done.returncode == 0, f"wirectl --json {' '.join(arguments)}: {done.returncode} {done.stdout.decode()}"
         return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def started(options=None):
+    """An appliance that answers; killed and tidied up if the test does not end it."""
+    target = Appliance(options)
+    try:
+        target.start()
+        yield target
+    finally:
+        if target.alive():
+            target.stop()
+        target.remove()
 
 
 class Memcached(Target):

@@ -8,21 +8,9 @@ import threading
 
 import appliance
 import control_thread
-from appliance import Appliance, exchange, fetched, store, test
+from appliance import exchange, fetched, started, store, test
 
 EXIT_OK, EXIT_FAILED, EXIT_UNREACHABLE, EXIT_RESTART = 0, 1, 3, 5
-
-
-@contextlib.contextmanager
-def started(options=None):
-    target = Appliance(options)
-    try:
-        target.start()
-        yield target
-    finally:
-        if target.alive():
-            target.stop()
-        target.remove()
 
 
 def rewrite(target, sections):

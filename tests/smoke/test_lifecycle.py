@@ -1,28 +1,14 @@
 #!/usr/bin/python3
 """Starting and ending: refused configurations, signals, crashes, and that nothing is left behind."""
-import contextlib
 import os
 import signal
 import socket
 import time
 
 import appliance
-from appliance import BUILD, Appliance, Skip, fetched, run, store, test
+from appliance import BUILD, Appliance, Skip, fetched, run, started, store, test
 
 EXIT_CONFIGURATION = 2
-
-
-@contextlib.contextmanager
-def started(options=None):
-    """An appliance that answers; killed and tidied up if the test does not end it."""
-    target = Appliance(options)
-    try:
-        target.start()
-        yield target
-    finally:
-        if target.alive():
-            target.stop()
-        target.remove()
 
 
 def refused(options, *said):

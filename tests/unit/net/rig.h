@@ -17,6 +17,7 @@
 #include "dataplane/net/neigh.h"
 #include "dataplane/net/net.h"
 #include "dataplane/net/reassembly.h"
+#include "tests/random.h"
 #include "tests/unit/net/fake_tcp.h"
 #include "tests/unit/net/testenv.h"
 #include "tests/unit/net/testpool.h"
@@ -84,7 +85,7 @@ rig_op_tx(void *ctx, uint8_t iface, struct rte_mbuf *m)
 static inline uint64_t
 rig_op_random(void *ctx)
 {
-	return testenv_random(&rig.random);
+	return random_next(&rig.random);
 }
 
 static inline void *

@@ -21,6 +21,7 @@
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/tcp_stack.h"
 #include "dataplane/net/tcp_opt.h"
+#include "tests/random.h"
 #include "tests/unit/net/testpool.h"
 
 #define SYN RTE_TCP_SYN_FLAG
@@ -196,11 +197,7 @@ rig_mtu(void *ctx, const struct net_flow *flow)
 static uint64_t
 rig_random(void *ctx)
 {
-	uint64_t x = rig.random;
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return rig.random = x;
+	return random_next(&rig.random);
 }
 
 static void *

@@ -15,6 +15,7 @@
 
 #include "dataplane/net/net.h"
 #include "dataplane/net/tcp.h"
+#include "tests/random.h"
 #include "tests/unit/net/testpool.h"
 
 #define PORT       11211
@@ -75,8 +76,7 @@ env_tx(void *ctx, uint8_t iface, struct rte_mbuf *m)
 static uint64_t
 env_random(void *ctx)
 {
-	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
-	return random_state ^ random_state >> 29;
+	return random_next(&random_state);
 }
 
 static void *

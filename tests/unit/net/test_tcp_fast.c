@@ -117,10 +117,7 @@ static uint64_t story;
 static uint32_t
 choose(uint32_t n)
 {
-	story ^= story << 13;
-	story ^= story >> 7;
-	story ^= story << 17;
-	return (uint32_t)(story >> 20) % n;
+	return random_below(&story, n);
 }
 
 static uint64_t
@@ -269,7 +266,7 @@ tell(unsigned n, bool by_general)
 	rig.tcp->general_only = by_general;
 	rig.tcp->env.output_summed = output_summed;
 	rig.tcp->isn_offset = n % 2 ? 0 : 0u - 700u - rig.tcp->isn_offset;
-	story = n * 0x9e3779b97f4a7c15ull + 1;
+	story = n;
 	establish(options[n % RTE_DIM(options)], 8000);
 	rig.echo = n % 4 == 0;
 	for (unsigned step = 0; step < STEPS && rig.conn; step++) {

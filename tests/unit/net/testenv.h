@@ -9,17 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The next of a sequence that only `state` decides (SplitMix64). */
-static inline uint64_t
-testenv_random(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
 /* Zeroed, 64-byte aligned; *held_bytes counts what is out. */
 static inline void *
 testenv_alloc(int64_t *held_bytes, size_t bytes)

@@ -21,6 +21,8 @@
 
 #include <cmocka.h>
 
+#include "tests/random.h"
+
 #define FIXTURE_NOW_S 1700000000u
 
 struct fixture {

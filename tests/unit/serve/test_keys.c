@@ -32,14 +32,10 @@ teardown(void **state)
 	return 0;
 }
 
-/* splitmix64: mixes a number, and makes a sequence of random ones */
 static uint64_t
 mix(uint64_t x)
 {
-	x += 0x9e3779b97f4a7c15ull;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-	return x ^ (x >> 31);
+	return random_next(&x);
 }
 
 static void

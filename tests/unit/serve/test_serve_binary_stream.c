@@ -346,10 +346,7 @@ static uint64_t random_state;
 static uint32_t
 draw(uint32_t below)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 32) % below;
+	return random_below(&random_state, below);
 }
 
 static void
@@ -393,7 +390,7 @@ mutated_streams_leave_the_store_whole(void **state)
 	for (unsigned stream = 1; stream <= 1000; stream++) {
 		size_t len = put_dialogue(bytes);
 
-		random_state = 0x9e3779b97f4a7c15ull * stream;
+		random_state = stream;
 		for (unsigned bites = 1 + draw(6); bites > 0; bites--) {
 			size_t begin = draw((uint32_t)len);
 

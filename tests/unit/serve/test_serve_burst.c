@@ -14,8 +14,7 @@ random_word(void)
 {
 	static uint64_t state = 99;
 
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(state >> 33);
+	return (uint32_t)random_next(&state);
 }
 
 /* Most are plain gets of keys that may be there; the others are nearly so. Returns the length. */

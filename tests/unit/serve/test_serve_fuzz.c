@@ -24,10 +24,7 @@ static uint64_t random_state;
 static uint32_t
 draw(uint32_t below)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 32) % below;
+	return random_below(&random_state, below);
 }
 
 /* A stream of mutated requests. */
@@ -95,7 +92,7 @@ mutated_streams_leave_the_store_whole(void **state)
 
 	assert_non_null(bytes);
 	for (unsigned stream = 1; stream <= STREAMS; stream++) {
-		random_state = 0x9e3779b97f4a7c15ull * stream;
+		random_state = stream;
 		play_stream(f, bytes, make_stream(bytes, 8192));
 		if (stream % 50 == 0 && (broken = store_check(f->store)) != NULL)
 			fail_msg("stream %u: %s", stream, broken);
@@ -118,7 +115,7 @@ mutated_datagrams_are_answered_or_dropped(void **state)
 		uint32_t consumed = 0;
 		bool more = true;
 
-		random_state = 0xd1342543de82ef95ull * i;
+		random_state = ~(uint64_t)i;
 		len = make_stream(bytes, 1400);
 		while (more && at < len) {
 			uint8_t *copy = malloc(len - at);

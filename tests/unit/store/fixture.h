@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "store/store.h"
+#include "tests/random.h"
 
 #define FIX_NOW_S 1700000000u
 #define FIX_MIB   ((size_t)1 << 20)
@@ -206,11 +207,8 @@ fix_counters(const struct fix *fix)
 static inline void
 fix_pattern(uint8_t *to, size_t len, uint64_t seed)
 {
-	uint64_t state = seed * 0x9e3779b97f4a7c15ull + 1;
-	for (size_t i = 0; i < len; i++) {
-		state = state * 6364136223846793005ull + 1442695040888963407ull;
-		to[i] = (uint8_t)(state >> 56);
-	}
+	for (size_t i = 0; i < len; i++)
+		to[i] = (uint8_t)random_next(&seed);
 }
 
 static inline bool
@@ -241,15 +239,6 @@ fix_assert_pattern(struct fix *fix, const char *name, uint32_t len, uint64_t see
 	struct store_view view;
 	assert_int_equal(fix_get(fix, name, &view), STORE_OK);
 	assert_true(fix_is_pattern(fix, &view, len, seed));
-}
-
-static inline uint64_t
-fix_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
 }
 
 #endif

@@ -37,7 +37,7 @@ find_pair(uint32_t state, uint64_t *random, struct block pair[2])
 
 	memset(seen, 0, sizeof(seen));
 	for (;;) {
-		uint64_t drawn = fix_random(random) >> 16;
+		uint64_t drawn = random_next(random) >> 16;
 		struct block block;
 		memcpy(block.bytes, &drawn, BLOCK);
 		uint32_t after = fnv1a(state, block.bytes, BLOCK);

@@ -36,7 +36,7 @@ struct model {
 static uint32_t
 pick(struct model *m, uint32_t below)
 {
-	return (uint32_t)(fix_random(&m->random) >> 11) % below;
+	return (uint32_t)(random_next(&m->random) >> 11) % below;
 }
 
 static struct model_item *
@@ -102,11 +102,11 @@ random_value(struct model *m, uint8_t *value)
 		break;
 	case 2:
 		return (uint32_t)sprintf(
-		    (char *)value, "%llu", (unsigned long long)(fix_random(&m->random) >> pick(m, 63)));
+		    (char *)value, "%llu", (unsigned long long)(random_next(&m->random) >> pick(m, 63)));
 	default:
 		len = pick(m, 300);
 	}
-	fix_pattern(value, len, fix_random(&m->random));
+	fix_pattern(value, len, random_next(&m->random));
 	return len;
 }
 
@@ -302,7 +302,7 @@ step_delta(struct model *m, unsigned k)
 	char name[64], text[32];
 	struct store_key key = model_key(m, k, name);
 	struct model_item *item = reconcile(m, k);
-	uint64_t number, result, cas, by = fix_random(&m->random) >> pick(m, 64);
+	uint64_t number, result, cas, by = random_next(&m->random) >> pick(m, 64);
 	bool down = pick(m, 2);
 	struct store_change change = {.decrement = down, .amount = by};
 

@@ -174,8 +174,8 @@ expired_bytes_are_back_within_five_seconds(void **state)
 	uint64_t random = 42;
 
 	for (unsigned i = 0; i < len; i++) {
-		expires_s[i] = fix.now_s + 5 + (uint32_t)(fix_random(&random) % 60);
-		set_sized(&fix, "ttl", i, (uint32_t)(fix_random(&random) % 1500), expires_s[i]);
+		expires_s[i] = fix.now_s + 5 + (uint32_t)(random_next(&random) % 60);
+		set_sized(&fix, "ttl", i, (uint32_t)(random_next(&random) % 1500), expires_s[i]);
 		fix_quiesce(&fix);
 	}
 	for (unsigned second = 0; second < 70; second++) {

@@ -13,8 +13,7 @@ random_word(void)
 {
 	static uint64_t state = 7;
 
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(state >> 33);
+	return (uint32_t)random_next(&state);
 }
 
 static uint32_t

@@ -212,7 +212,7 @@ choose_end(unsigned number, uint64_t *state)
 	static const uint32_t when[] = {PHASE_STOPPING, PHASE_STARTING, PHASE_STOPPING, PHASE_WORKING};
 
 	shared->kill_phase = number % 2 ? when[number / 2 % 4] : PHASE_OVER;
-	shared->kill_ns = fix_random(state) % (shared->phase_ns[shared->kill_phase] + 1) % 1000000000;
+	shared->kill_ns = random_next(state) % (shared->phase_ns[shared->kill_phase] + 1) % 1000000000;
 }
 
 static void
@@ -220,8 +220,8 @@ one_life(unsigned number, uint64_t *state)
 {
 	int status;
 
-	shared->seed = fix_random(state) | 1;
-	shared->now_s += (uint32_t)(fix_random(state) % 8);
+	shared->seed = random_next(state) | 1;
+	shared->now_s += (uint32_t)(random_next(state) % 8);
 	choose_end(number, state);
 	pid_t child = fork();
 	if (child == 0)
@@ -245,7 +245,7 @@ killed(void)
 static void
 killed_at_any_moment_the_next_start_is_complete_or_empty(void **state)
 {
-	uint64_t random = seed * 0x9e3779b97f4a7c15ull | 1;
+	uint64_t random = seed;
 
 	(void)state;
 	unsigned lives = 0;
