@@ -165,14 +165,9 @@ out_of_order(struct tcp_conn *c, const struct tcp_payload *p)
 {
 	struct tcp_range all = {p->seq, p->seq + p->len};
 	c->tcp->counters->tcp_out_of_order_in++;
-	if (p->len && tcp_rx_out_of_order(c, p) == 0) {
-		c->tcp->counters->tcp_duplicates_in++;
-		tcp_out_ack(c, &all);
-	} else {
-		if (!p->len)
-			tcp_rx_out_of_order(c, p);
-		tcp_out_ack(c, NULL);
-	}
+	bool duplicate = tcp_rx_out_of_order(c, p) && p->len;
+	c->tcp->counters->tcp_duplicates_in += duplicate;
+	tcp_out_ack(c, duplicate ? &all : NULL);
 }
 
 /* Payload and FIN, cut to the window (seventh and eighth check). */

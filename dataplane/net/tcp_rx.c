@@ -362,15 +362,16 @@ remember_island(struct tcp_rxq *q, uint32_t seq)
 	q->recent_len = n;
 }
 
-uint32_t
+bool
 tcp_rx_out_of_order(struct tcp_conn *c, const struct tcp_payload *p)
 {
 	struct tcp_rxq *q = need_rxq(c);
 	if (!q) {
 		c->tcp->counters->drop_tcp_no_memory++;
-		return 0;
+		return false;
 	}
-	uint32_t at = p->seq, end = p->seq + p->len, fresh = 0;
+	uint32_t at = p->seq, end = p->seq + p->len;
+	bool fresh = false;
 	struct tcp_block *prev = NULL;
 	/* Mostly it continues what came last. */
 	if (q->ooo_tail && tcp_seq_le(block_end(q->ooo_tail), at))
@@ -384,9 +385,8 @@ tcp_rx_out_of_order(struct tcp_conn *c, const struct tcp_payload *p)
 			continue;
 		}
 		uint32_t to = b ? tcp_seq_min(end, b->seq) : end;
-		uint32_t n = store_gap(c, p, &prev, at, to);
-		fresh += n;
-		at += n;
+		at += store_gap(c, p, &prev, at, to);
+		fresh = true; /* or would have been */
 		if (at != to)
 			break;
 	}
@@ -396,7 +396,7 @@ tcp_rx_out_of_order(struct tcp_conn *c, const struct tcp_payload *p)
 	}
 	if (p->len)
 		remember_island(q, p->seq);
-	return fresh;
+	return !fresh;
 }
 
 unsigned

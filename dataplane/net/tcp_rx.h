@@ -42,8 +42,11 @@ struct tcp_payload {
 void tcp_rx_in_order(struct tcp_conn *c, const struct tcp_payload *p);
 /* What the application did not take of payload that was at rcv_nxt: it pauses, and the rest waits. */
 void tcp_rx_keep(struct tcp_conn *c, const struct tcp_payload *p);
-/* Payload beyond rcv_nxt. Returns bytes that were not there before. */
-uint32_t tcp_rx_out_of_order(struct tcp_conn *c, const struct tcp_payload *p);
+/*
+ * Payload beyond rcv_nxt. True: all of it was there before. What found no place is no such duplicate: the peer would take the
+ * report for a SACK.
+ */
+bool tcp_rx_out_of_order(struct tcp_conn *c, const struct tcp_payload *p);
 /* Gives unread bytes to the application, then tells the end of the stream. */
 void tcp_rx_resume(struct tcp_conn *c);
 void tcp_rx_clear(struct tcp_conn *c);

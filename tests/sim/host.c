@@ -46,6 +46,12 @@ sim_pattern(unsigned session, unsigned host, uint64_t offset, uint32_t *run_byte
 	return pattern + at;
 }
 
+const struct tcp_conn *
+sim_host_conn(const struct sim_host *host, unsigned session)
+{
+	return host->ends[session]->conn;
+}
+
 unsigned
 sim_session_of(const struct net_flow *flow)
 {

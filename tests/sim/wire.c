@@ -1,13 +1,16 @@
 /*
  * What must hold for every segment that leaves a stack, whatever the network did: its bytes are the
  * application's, the same each time they are sent; nothing beyond the window that the peer offered;
- * acknowledgement and right edge never go back; never a RST for a RST.
+ * acknowledgement and right edge never go back; SACK blocks name what is held; never a RST for a RST.
  */
 #include "sim.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <rte_byteorder.h>
 #include <rte_tcp.h>
+
+#include "dataplane/net/tcp_rx.h"
 
 static bool
 lt(uint32_t a, uint32_t b)
@@ -81,6 +84,42 @@ check_ack(struct sim_run *run, unsigned from, unsigned session, const struct rte
 	w->has_edge = true;
 }
 
+static unsigned
+sack_blocks(const uint8_t *bytes, uint32_t hlen, struct tcp_range *blocks)
+{
+	unsigned n = 0;
+	for (uint32_t i = sizeof(struct rte_tcp_hdr); i < hlen && bytes[i];
+	     i += bytes[i] == 1 ? 1 : bytes[i + 1]) {
+		for (uint32_t b = i + 2; bytes[i] == 5 && b < i + bytes[i + 1]; b += 8, n++) {
+			memcpy(&blocks[n], bytes + b, sizeof(blocks[n]));
+			blocks[n].start = rte_be_to_cpu_32(blocks[n].start);
+			blocks[n].end = rte_be_to_cpu_32(blocks[n].end);
+		}
+	}
+	return n;
+}
+
+/* What is reported above the ACK waits there, else the peer would not send it again. */
+static void
+check_sacks(struct sim_run *run, unsigned from, unsigned session, const uint8_t *bytes, uint32_t hlen)
+{
+	const struct rte_tcp_hdr *th = (const struct rte_tcp_hdr *)bytes;
+	const struct tcp_conn *c = sim_host_conn(&run->hosts[from], session);
+	struct tcp_range said[TCP_SACK_BLOCKS_MAX], held[TCP_OOO_ISLANDS];
+	unsigned said_len = sack_blocks(bytes, hlen, said);
+	if (!said_len || !c)
+		return;
+	unsigned held_len = tcp_rx_sack_blocks(c, held, TCP_OOO_ISLANDS);
+	for (unsigned i = 0; i < said_len; i++) {
+		bool known = !lt(rte_be_to_cpu_32(th->recv_ack), said[i].end);
+		for (unsigned k = 0; k < held_len; k++)
+			known |= !lt(said[i].start, held[k].start) && !lt(held[k].end, said[i].end);
+		if (!known)
+			sim_fail(run, "host %u reported what it does not hold: %u to %u", from, said[i].start,
+			    said[i].end);
+	}
+}
+
 static void
 trace(const struct sim_run *run, const char *what, unsigned host, const uint8_t *bytes, uint32_t len)
 {
@@ -94,16 +133,11 @@ trace(const struct sim_run *run, const char *what, unsigned host, const uint8_t 
 	    th->tcp_flags & RTE_TCP_RST_FLAG ? "R" : "", th->tcp_flags & RTE_TCP_ACK_FLAG ? "." : "",
 	    (int)(rte_be_to_cpu_32(th->sent_seq) - w[from].iss), len - hlen,
 	    (int)(rte_be_to_cpu_32(th->recv_ack) - w[!from].iss), scaled(run, session, from, th));
-	for (uint32_t i = sizeof(*th); i < hlen && bytes[i]; i += bytes[i] == 1 ? 1 : bytes[i + 1]) {
-		if (bytes[i] != 5)
-			continue;
-		for (uint32_t b = i + 2; b < i + bytes[i + 1]; b += 4) {
-			uint32_t v;
-			memcpy(&v, bytes + b, 4);
-			printf("%s%d", (b - i) % 8 == 2 ? " sack " : "-",
-			    (int)(rte_be_to_cpu_32(v) - w[!from].iss));
-		}
-	}
+	struct tcp_range sacks[TCP_SACK_BLOCKS_MAX];
+	unsigned sacks_len = sack_blocks(bytes, hlen, sacks);
+	for (unsigned i = 0; i < sacks_len; i++)
+		printf(
+		    " sack %d-%d", (int)(sacks[i].start - w[!from].iss), (int)(sacks[i].end - w[!from].iss));
 	printf("\n");
 }
 
@@ -135,6 +169,7 @@ sim_wire_sent(
 	check_payload(run, from, session, seq, bytes + hlen, payload);
 	if (flags & RTE_TCP_ACK_FLAG)
 		check_ack(run, from, session, th);
+	check_sacks(run, from, session, bytes, hlen);
 	if (fin) {
 		if (w->has_fin && w->fin_seq != end - 1)
 			sim_fail(run, "host %u: FIN moved", from);

@@ -146,6 +146,35 @@ ninth_island_is_dropped_and_counted(void **state)
 	drop_out();
 }
 
+static bool
+sack_names(const struct tcp_seg *seg, uint32_t seq)
+{
+	for (unsigned i = 0; i < seg->sacks_len; i++)
+		if (seg->sacks[i].start - PEER_ISS <= seq && seq < seg->sacks[i].end - PEER_ISS)
+			return true;
+	return false;
+}
+
+/* A report of a duplicate above the ACK is a SACK: the peer would not send again before its timeout. */
+static void
+segment_that_finds_no_place_is_not_reported(void **state)
+{
+	establish(TCP_MINI_OPT_SACK, 1000);
+	rig.alloc_fails = true;
+	in(ACK, 101, 10, 1, 1000);
+	assert_int_equal(expect(ACK, 1, 0, 1)->seg.sacks_len, 0);
+	rig.alloc_fails = false;
+	for (unsigned i = 0; i < TCP_OOO_ISLANDS; i++) {
+		in(ACK, 101 + i * 20, 10, 1, 1000);
+		assert_true(sack_names(&expect(ACK, 1, 0, 1)->seg, 101 + i * 20));
+	}
+	in(ACK, 501, 10, 1, 1000);
+	assert_false(sack_names(&expect(ACK, 1, 0, 1)->seg, 501));
+	in(ACK, 101, 10, 1, 1000);
+	assert_int_equal(next_out()->seg.sacks[0].end - PEER_ISS, 111);
+	assert_int_equal(rig.counters.tcp_duplicates_in, 1);
+}
+
 static void
 segment_smack_holds_bounded_memory(void **state)
 {
@@ -424,6 +453,7 @@ main(void)
 	    TCP_TEST(duplicate_is_reported_by_dsack),
 	    TCP_TEST(all_overlaps_give_the_exact_bytes),
 	    TCP_TEST(ninth_island_is_dropped_and_counted),
+	    TCP_TEST(segment_that_finds_no_place_is_not_reported),
 	    TCP_TEST(segment_smack_holds_bounded_memory),
 	    TCP_TEST(paused_application_closes_the_window_and_keeps_every_byte),
 	    TCP_TEST(small_consumption_makes_no_window_update),
