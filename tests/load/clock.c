@@ -7,6 +7,8 @@
 
 #define MEASURE_NS 50000000ull
 
+uint64_t (*load_clock_virtual)(void);
+
 static uint64_t
 monotonic_ns(void)
 {

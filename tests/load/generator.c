@@ -280,8 +280,8 @@ run_point(struct generator *g)
 		*g->sent_ns = *g->due_ns;
 }
 
-static void
-carry_out(struct generator *g)
+void
+generator_carry_out(struct generator *g)
 {
 	switch (g->plan.kind) {
 	case PLAN_CONNECT:
@@ -312,7 +312,7 @@ generator_main(void *argument)
 			g->now_tsc = load_now_tsc();
 			exchange(g);
 		}
-		carry_out(g);
+		generator_carry_out(g);
 		sem_post(&g->done);
 	} while (g->plan.kind != PLAN_END);
 	return NULL;

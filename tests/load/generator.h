@@ -201,6 +201,8 @@ bool generator_init(struct generator *generator, const struct load_options *opti
     char error[LOAD_ERROR_BYTES]);
 bool generator_start(struct generator *generator, char error[LOAD_ERROR_BYTES]);
 void generator_order(struct generator *generator, const struct plan *plan);
+/* What its thread does with an order: all that generator->plan says, then returns. Tests call it in a thread of theirs. */
+void generator_carry_out(struct generator *generator);
 /* Ends the thread, if it runs, and frees everything. */
 void generator_free(struct generator *generator);
 
