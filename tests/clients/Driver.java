@@ -178,7 +178,7 @@ public final class Driver {
 			return;
 		}
 		check("touch_present", () -> {
-			set("touched", bytes("x"), 1);
+			set("touched", bytes("x"), 2);
 			want(client.touch(key("touched"), 100).get(), true);
 		});
 		check("touch_absent", () -> want(client.touch(key("absent"), 100).get(), false));
@@ -209,7 +209,7 @@ public final class Driver {
 		});
 		check("delete_absent", () -> want(client.delete(key("absent")).get(), false));
 		check("expiry", () -> {
-			want(set("short", bytes("x"), 1), true);
+			want(set("short", bytes("x"), 2), true);
 			long end = System.currentTimeMillis() + EXPIRY_DEADLINE_MS;
 			while (client.get(key("short"), RAW) != null) {
 				want(System.currentTimeMillis() < end, true);

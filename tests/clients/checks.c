@@ -193,7 +193,7 @@ incr_absent(void)
 static const char *
 touch_present(void)
 {
-	lib->set(client, key_of("touched"), "x", 1, 1);
+	lib->set(client, key_of("touched"), "x", 1, 2);
 	WANT(lib->touch(client, key_of("touched"), 100));
 	return NULL;
 }
@@ -269,7 +269,7 @@ expiry(void)
 {
 	time_t end = time(NULL) + EXPIRY_DEADLINE_S;
 
-	WANT(lib->set(client, key_of("short"), "x", 1, 1));
+	WANT(lib->set(client, key_of("short"), "x", 1, 2));
 	while (!absent("short")) {
 		WANT(time(NULL) <= end);
 		usleep(50000);

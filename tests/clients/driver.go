@@ -120,7 +120,7 @@ func (d *driver) incrAbsent() error {
 
 func (d *driver) touchPresent() error {
 	item := d.item("touched", "x")
-	item.Expiration = 1
+	item.Expiration = 2
 	return first(d.client.Set(item), d.client.Touch(d.key("touched"), 100))
 }
 
@@ -147,7 +147,7 @@ func (d *driver) multiget() error {
 
 func (d *driver) expiry() error {
 	item := d.item("short", "x")
-	item.Expiration = 1
+	item.Expiration = 2
 	if err := d.client.Set(item); err != nil {
 		return err
 	}

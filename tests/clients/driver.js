@@ -189,7 +189,7 @@ function scenario(client, other) {
 		['decr_below_zero', 'decr', async () => want(await client.decr(key('count'), 100), 0)],
 		['incr_absent', 'incr', async () => want(await client.incr(key('absent'), 1), null)],
 		['touch_present', 'touch', async () => {
-			await client.set(key('touched'), 'x', 1);
+			await client.set(key('touched'), 'x', 2);
 			want(await client.touch(key('touched'), 100), true);
 		}],
 		['touch_absent', 'touch', async () => want(await client.touch(key('absent'), 100), false)],
@@ -207,7 +207,7 @@ function scenario(client, other) {
 		}],
 		['delete_absent', 'delete', async () => want(await client.delete(key('absent')), false)],
 		['expiry', 'set', async () => {
-			want(await client.set(key('short'), 'x', 1), true);
+			want(await client.set(key('short'), 'x', 2), true);
 			const end = Date.now() + 15000;
 			while ((await client.get(key('short'))) !== null) {
 				if (Date.now() > end) throw new Error('still there');

@@ -203,7 +203,7 @@ check('decr', fn() => want($client->decrement(key_of('count'), 6), 9));
 check('decr_below_zero', fn() => want($client->decrement(key_of('count'), 100), 0));
 check('incr_absent', fn() => want($client->increment(key_of('absent'), 1), false));
 check('touch_present', function () use ($adapter, $client) {
-	$adapter->set(key_of('touched'), 'x', 1);
+	$adapter->set(key_of('touched'), 'x', 2);
 	want($client->touch(key_of('touched'), 100), true);
 });
 check('touch_absent', fn() => want($client->touch(key_of('absent'), 100), false));
@@ -225,7 +225,7 @@ check('delete_present', function () use ($adapter, $client) {
 });
 check('delete_absent', fn() => want($client->delete(key_of('absent')), false));
 check('expiry', function () use ($adapter, $client, $touches) {
-	want($adapter->set(key_of('short'), 'x', 1), true);
+	want($adapter->set(key_of('short'), 'x', 2), true);
 	$end = microtime(true) + 15;
 	while ($client->get(key_of('short')) !== false) {
 		if (microtime(true) > $end) {

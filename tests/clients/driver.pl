@@ -94,7 +94,7 @@ check('incr', undef, sub { $client->set(key('count'), '10'); is $client->incr(ke
 check('decr', undef, sub { is $client->decr(key('count'), 6), 9 });
 check('decr_below_zero', undef, sub { is $client->decr(key('count'), 100) + 0, 0 });
 check('incr_absent', undef, sub { no_ $client->incr(key('absent'), 1) });
-check('touch_present', $no_touch, sub { $client->set(key('touched'), 'x', 1); yes $client->touch(key('touched'), 100) });
+check('touch_present', $no_touch, sub { $client->set(key('touched'), 'x', 2); yes $client->touch(key('touched'), 100) });
 check('touch_absent', $no_touch, sub { no_ $client->touch(key('absent'), 100) });
 
 check('multiget_100', undef, sub {
@@ -112,7 +112,7 @@ check('delete_present', undef, sub {
 check('delete_absent', undef, sub { no_ $client->delete(key('absent')) });
 
 check('expiry', undef, sub {
-	yes $client->set(key('short'), 'x', 1);
+	yes $client->set(key('short'), 'x', 2);
 	my $end = time + 15;
 	while (defined $client->get(key('short'))) {
 		die "still there\n" if time > $end;

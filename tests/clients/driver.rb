@@ -70,7 +70,7 @@ check("incr") { set("count", "10"); want CLIENT.incr(key("count"), 5), 15 }
 check("decr") { want CLIENT.decr(key("count"), 6), 9 }
 check("decr_below_zero") { want CLIENT.decr(key("count"), 100), 0 }
 check("incr_absent") { want CLIENT.incr(key("absent"), 1), nil }
-check("touch_present") { set("touched", "x", 1); yes CLIENT.touch(key("touched"), 100) }
+check("touch_present") { set("touched", "x", 2); yes CLIENT.touch(key("touched"), 100) }
 check("touch_absent") { no CLIENT.touch(key("absent"), 100) }
 check("multiget_100") do
   values = (0..99).to_h { |i| [key("many#{i}"), i.to_s * (i + 1)] }
@@ -80,7 +80,7 @@ end
 check("delete_present") { set("gone", "x"); yes CLIENT.delete(key("gone")); want get("gone"), nil }
 check("delete_absent") { no CLIENT.delete(key("absent")) }
 check("expiry") do
-  yes set("short", "x", 1)
+  yes set("short", "x", 2)
   last = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 15
   while get("short")
     raise "still there" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > last

@@ -32,7 +32,8 @@ INTERFACE = "wire0"
 HOST4, WIRE4 = "10.77.0.1", "10.77.0.2"
 HOST6, WIRE6 = "fd77::1", "fd77::2"
 PORT = 11211
-START_DEADLINE_S = 60
+START_DEADLINE_S = 120
+END_DEADLINE_S = 60
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 
@@ -53,7 +54,7 @@ def test(function=None, *, appliance_only=False):
     return function
 
 
-def run(*command, timeout_s=60, **options):
+def run(*command, timeout_s=120, **options):
     """A command's result, with its output as bytes; never raises for a status."""
     options.setdefault("stdin", subprocess.DEVNULL if "input" not in options else None)
     if options["stdin"] is None:
@@ -82,7 +83,7 @@ def enter_namespace():
     must("ip", "link", "set", "lo", "up")
 
 
-def wait_for(condition, what, deadline_s=30):
+def wait_for(condition, what, deadline_s=120):
     """Polls until condition() is true. The deadline only bounds a failure; it is no statement about speed."""
     end = time.monotonic() + deadline_s
     while not condition():
@@ -179,11 +180,11 @@ class Appliance(Target):
         if self.alive():
             self.process.send_signal(by)
         try:
-            return self.process.wait(timeout=30)
+            return self.process.wait(timeout=END_DEADLINE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError("did not end within 30 s of the signal:\n" + self.log_tail()) from None
+            raise AssertionError(f"did not end within {END_DEADLINE_S} s of the signal:\n" + self.log_tail()) from None
 
     def leftovers(self):
         """Everything of a stopped daemon that is still there."""
@@ -295,6 +296,26 @@ def exchange(stream, request, expected):
 
 def store(stream, key, value):
     exchange(stream, b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value), b"STORED\r\n")
+
+
+class Unread:
+    """Within it a client does not read what it asked for: as long as it is there, no drain ends for want of connections."""
+
+    def __init__(self, target):
+        self.target, self.stream = target, socket.socket()
+
+    def __enter__(self):
+        with self.target.connect() as stream:
+            store(stream, b"unread", bytes(500_000))
+        self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.stream.settimeout(30)
+        self.stream.connect((WIRE4, self.target.port))
+        self.stream.sendall(b"get unread\r\n")
+        assert self.stream.recv(1, socket.MSG_PEEK)
+        return self
+
+    def __exit__(self, *_):
+        self.stream.close()
 
 
 def fetched(key, value, flags=0):

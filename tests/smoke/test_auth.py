@@ -65,6 +65,17 @@ def login_text(user=b"user", password=b"secret"):
     return b"set auth 0 0 %d\r\n%s\r\n" % (len(block), block)
 
 
+def nothing_came(stream):
+    stream.setblocking(False)
+    try:
+        assert stream.recv(100, socket.MSG_PEEK), "closed while its login was checked"
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        stream.settimeout(60)
+
+
 @test
 def text_client_logs_in_and_is_served(target):
     with target.connect() as stream:
@@ -103,19 +114,17 @@ def requests_behind_a_login_are_answered_in_order(target):
 
 @test
 def slow_hash_holds_up_nobody_else(target):
-    with target.connect() as slow, target.connect() as other:
-        exchange(other, login_text(), b"STORED\r\n")
-        slow.sendall(login_text(user=b"slow"))
-        for _ in range(50):
-            exchange(other, b"mn\r\n", b"MN\r\n")
-        slow.setblocking(False)
-        try:
-            assert not slow.recv(100), "the slow verdict came before fifty answers"
-            raise AssertionError("closed while its login was checked")
-        except BlockingIOError:
-            pass
-        slow.settimeout(60)
-        assert read_exactly(slow, len(FAILED)) == FAILED
+    def fifty_answers_came_first():
+        with target.connect() as slow, target.connect() as other:
+            exchange(other, login_text(), b"STORED\r\n")
+            slow.sendall(login_text(user=b"slow"))
+            for _ in range(50):
+                exchange(other, b"mn\r\n", b"MN\r\n")
+            first = nothing_came(slow)
+            assert read_exactly(slow, len(FAILED)) == FAILED
+            return first
+    # Other programs may keep this one from its core for longer than the hash takes: then once more.
+    appliance.wait_for(fifty_answers_came_first, "fifty answers before the slow verdict")
 
 
 @test

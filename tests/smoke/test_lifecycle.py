@@ -211,12 +211,14 @@ def cpu_s(pid):
 @test
 def idle_appliance_leaves_the_core_to_others(_target):
     with started() as target:
-        time.sleep(2)  # neighbour discovery of the new interface is over
-        before, begin = cpu_s(target.process.pid), time.monotonic()
-        time.sleep(5)
-        share = (cpu_s(target.process.pid) - before) / (time.monotonic() - begin)
-        appliance.note(f"idle appliance: {share * 100:.1f} % of a core")
-        assert share < 0.15, f"{share * 100:.1f} % of a core while idle"
+        def idles():
+            before, begin = cpu_s(target.process.pid), time.monotonic()
+            time.sleep(3)
+            share = (cpu_s(target.process.pid) - before) / (time.monotonic() - begin)
+            appliance.note(f"idle appliance: {share * 100:.1f} % of a core")
+            return share < 0.15
+        # Not at once: neighbour discovery of the new interface is under way. What spins spins each time.
+        appliance.wait_for(idles, "less than 15 % of a core", 60)
 
 
 @test

@@ -58,11 +58,13 @@ def stays_idle(target):
     def ticks():
         with open(stat, encoding="ascii") as file:
             return sum(int(field) for field in file.read().rsplit(")", 1)[1].split()[11:13])
-    begin = ticks()
-    time.sleep(IDLE_S)
-    share = (ticks() - begin) / os.sysconf("SC_CLK_TCK") / IDLE_S
-    appliance.note(f"{driver(target)}: {share:.1%} of a core while idle")
-    assert share < IDLE_SHARE_MAX, f"idle, but {share:.0%} of a core"
+    def idles():
+        begin = ticks()
+        time.sleep(IDLE_S)
+        share = (ticks() - begin) / os.sysconf("SC_CLK_TCK") / IDLE_S
+        appliance.note(f"{driver(target)}: {share:.1%} of a core while idle")
+        return share < IDLE_SHARE_MAX
+    wait_for(idles, f"less than {IDLE_SHARE_MAX:.0%} of a core", 20 * IDLE_S)  # what spins spins each time
 
 
 def serves(target):

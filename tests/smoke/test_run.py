@@ -29,13 +29,13 @@ class Running:
             return output.read()
 
     def wait_ready(self):
-        wait_for(lambda: self.process.poll() is not None or "is ready" in self.output(), "run-tap to be ready", 60)
+        wait_for(lambda: self.process.poll() is not None or "is ready" in self.output(), "run-tap to be ready")
         assert self.process.poll() is None, self.output()
 
     def end(self, by=signal.SIGINT):
         """What Ctrl-C does: the signal goes to the whole group."""
         os.killpg(self.process.pid, by)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=appliance.END_DEADLINE_S)
 
     def __enter__(self):
         return self
@@ -61,7 +61,7 @@ def run_answers_and_ctrl_c_removes_everything(_target):
         running.wait_ready()
         text = running.output()
         assert f"nc -q1 {WIRE4} 11211" in text and f"ping {WIRE4}" in text and "status" in text, text
-        pipe = f"printf 'set k 0 0 5\\r\\nhello\\r\\nget k\\r\\n' | nc -q1 {WIRE4} 11211"
+        pipe = f"printf 'set k 0 0 5\\r\\nhello\\r\\nget k\\r\\nquit\\r\\n' | nc -q60 {WIRE4} 11211"
         assert must("sh", "-c", pipe) == b"STORED\r\nVALUE k 0 5\r\nhello\r\nEND\r\n"
         must("ping", "-c", "3", "-i", "0.05", WIRE4)
         must(f"{BUILD}/wirectl", "-s", running.socket_path, "status")
@@ -77,7 +77,7 @@ def second_run_at_the_same_time_is_refused(_target):
     with Running() as running:
         running.wait_ready()
         with Running() as second:
-            assert second.process.wait(timeout=30) == 1
+            assert second.process.wait(timeout=appliance.END_DEADLINE_S) == 1
             assert "wire0 exists already" in second.output(), second.output()
         must(f"{BUILD}/wirectl", "-s", running.socket_path, "status")
 
@@ -89,7 +89,7 @@ def subnet_in_use_is_refused(_target):
     must("ip", "link", "set", "taken0", "up")
     try:
         with Running() as running:
-            assert running.process.wait(timeout=30) == 1
+            assert running.process.wait(timeout=appliance.END_DEADLINE_S) == 1
             assert "10.77.0.0/24 is in use" in running.output(), running.output()
             assert not appliance.has_interface("wire0")
     finally:
@@ -123,7 +123,7 @@ def ordinary_user_is_told_to_be_root(_target):
 def refused_start_says_why_and_leaves_nothing(_target):
     before = temporary_directories()
     with Running("--", "--no-such-flag") as running:
-        assert running.process.wait(timeout=60) == 1
+        assert running.process.wait(timeout=appliance.END_DEADLINE_S) == 1
         assert "before it was ready" in running.output(), running.output()
         assert not appliance.has_interface("wire0")
     assert temporary_directories() == before

@@ -209,13 +209,13 @@ def health_readiness_page_and_figures_are_served(target):
 
 @test(appliance_only=True)
 def draining_appliance_is_healthy_and_not_ready(target):
-    target.json("drain", "start", "--deadline", "600")
-    try:
-        with Exporter(target):
+    with appliance.Unread(target), Exporter(target):
+        target.json("drain", "start", "--deadline", "600")
+        try:
             assert fetch("/readyz")[::2] == (503, "draining\n")
             assert fetch("/healthz")[::2] == (200, "ok\n")
-    finally:
-        target.json("drain", "stop")
+        finally:
+            target.json("drain", "stop")
     with Exporter(target):
         assert fetch("/readyz")[::2] == (200, "ready\n")
 

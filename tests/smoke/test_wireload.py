@@ -119,7 +119,7 @@ def the_appliances_histogram_counts_what_was_answered(target):
     """One connection, one request at a time: what the appliance counts lies between a request's sending and the arrival
     of the next one's reply, so at most half of its values can be above twice what a quarter of wireload's are above."""
     for transport in ("tcp", "udp"):
-        aim = ("--keys=500", f"--transport={transport}", "--connections=1", "--pipeline=1")
+        aim = ("--keys=500", f"--transport={transport}", "--connections=1", "--pipeline=1", "--timeout=30s")
         wireload(*aim, "--preload=only", port=target.port, server=WIRE4)
         target.json("latency", "reset")
         point = wireload(*aim, "--preload=no", "--warmup=0s", "--duration=1s", port=target.port, server=WIRE4)["result"]

@@ -10,7 +10,7 @@ from test_ports import launched, port_options
 
 SERVER, OURS = "10.77.1.2", "10.77.1.1/24"
 SERVER6, OURS6 = "fd77:1::2", "fd77:1::1/64"
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 
 
 def memif_path():
@@ -62,7 +62,7 @@ def values_larger_than_a_segment_come_back_whole(_target):
 @test
 def connections_that_are_turned_over_each_get_their_reply(_target):
     with serving() as target:
-        counts = wireload(target, "--connections=8", "--per_connection=2")
+        counts = wireload(target, "--connections=8", "--per_connection=2", "--duration=2s")
         assert_all_right(counts)
         assert counts["turned_over"] > 8, counts
 

@@ -64,6 +64,8 @@ def watcher_sees_what_happens_on_both_workers(target):
     with target.connect() as watcher:
         watcher.sendall(b"watch fetchers mutations\r\n")
         assert appliance.read_exactly(watcher, 4) == b"OK\r\n"
+        for stream in streams:  # a worker that looks away may take a pass until it knows
+            exchange(stream, b"mn\r\n", b"MN\r\n")
         for number, stream in enumerate(streams):
             store(stream, b"seen%d" % number, b"x")
             appliance.exchange(stream, b"get seen%d\r\n" % number, appliance.fetched(b"seen%d" % number, b"x"))

@@ -32,9 +32,10 @@ struct legacy {
 
 struct shared {
 	_Atomic uint32_t phase;
-	uint64_t phase_ns[PHASES]; /* how long each takes here, from the last life that was left alone */
-	uint32_t kill_phase;       /* in which the life is to be killed, PHASE_OVER: in none */
-	uint64_t kill_ns;          /* after its begin */
+	uint64_t phase_ns
+	    [PHASES]; /* the least that each took of a life that was left alone: what others took of the core is not in it */
+	uint32_t kill_phase; /* in which the life is to be killed, PHASE_OVER: in none */
+	uint64_t kill_ns;    /* after its begin */
 	uint32_t now_s;
 	uint64_t seed; /* of the life */
 	struct legacy legacy[2];
@@ -158,13 +159,22 @@ die_in(uint64_t ns)
 }
 
 static void
+note_phase(uint32_t phase, uint64_t took_ns)
+{
+	uint64_t *least_ns = &shared->phase_ns[phase];
+
+	if (*least_ns == 0 || took_ns < *least_ns)
+		*least_ns = took_ns;
+}
+
+static void
 enter(enum phase phase)
 {
 	static uint64_t began_ns;
 	uint64_t ns = now_ns();
 
 	if (phase > PHASE_STARTING && shared->kill_phase == PHASE_OVER)
-		shared->phase_ns[phase - 1] = ns - began_ns;
+		note_phase(phase - 1, ns - began_ns);
 	began_ns = ns;
 	shared->phase = phase;
 	if (shared->kill_phase == phase && phase != PHASE_OVER)
