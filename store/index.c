@@ -238,7 +238,7 @@ bucket_room(const struct bucket *bucket)
 }
 
 /* Several homes share a spill line, so their writers take turns. */
-static bool
+bool
 spill_claim(struct bucket *spill, struct index_place place)
 {
 	uint32_t control;

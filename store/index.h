@@ -293,6 +293,8 @@ void bucket_unlock(struct bucket *bucket, uint32_t control);
 
 /* Puts an item in a line that no other thread fills; false: full. */
 bool bucket_claim(struct bucket *bucket, struct index_place place);
+/* The same in a spill line, which others may be filling. */
+bool spill_claim(struct bucket *spill, struct index_place place);
 /* Puts an item in one of its lines; the home is locked, its control word at *control. False: all full. */
 bool lines_claim(const struct key_lines *lines, uint64_t hash, struct index_place place, uint32_t *control);
 

@@ -13,7 +13,6 @@
  *
  * A reader that looks for an item finds it before or after each step, or finds the entry changed and looks again.
  */
-#include "store/evict.h"
 #include "store/index.h"
 #include "store/segment.h"
 
@@ -90,6 +89,7 @@ struct gift {
 	_Atomic uint32_t *region; /* its part of the directory */
 	uint32_t full;            /* the table that gives, as an entry without generation */
 	struct bucket *old, *new;
+	bool fresh;                     /* nobody knows of the new table yet */
 	bool goes[REGION_ENTRIES];      /* entries that go to the new table */
 	uint64_t hash[SPILL_SLOTS_MAX]; /* of the items in the old table's spill lines */
 };
@@ -126,8 +126,9 @@ taker_choose(const struct gift *gift, uint32_t newest, uint32_t share, uint32_t 
 	return newest;
 }
 
+/* fresh: to a table of its own, even if the newest has less. */
 static bool
-gift_plan(struct gift *gift, uint64_t hash)
+gift_plan(struct gift *gift, uint64_t hash, bool fresh)
 {
 	struct partition *part = gift->part;
 	uint32_t at = (uint32_t)(hash >> part->directory_shift);
@@ -140,8 +141,9 @@ gift_plan(struct gift *gift, uint64_t hash)
 	if (share < 2)
 		return false;
 	going = going ? going : 1;
-	uint32_t taker = taker_choose(gift, *newest, share, going);
-	if (!taker) {
+	uint32_t taker = fresh ? 0 : taker_choose(gift, *newest, share, going);
+	gift->fresh = !taker;
+	if (gift->fresh) {
 		if (!index_table_ready(part))
 			return false;
 		taker = *newest = table_entry(part, table_carve(part));
@@ -213,40 +215,99 @@ spill_hashes(struct gift *gift)
 	}
 }
 
-/* Into the new table, where others may be writing already. home: of the item. */
-static void
-new_take(const struct gift *gift, uint32_t home, struct index_place place)
+/* Of what the old table has in a spill line. */
+static uint64_t
+spill_hash(const struct gift *gift, uint32_t line, uint32_t slot)
 {
-	struct bucket *line = &gift->new[home];
-	uint32_t control;
-
-	bucket_lock(line, &control);
-	bool claimed = bucket_claim(line, place);
-	if (!claimed) {
-		uint64_t hash = index_slot_hash(gift->thread->store, gift->part, place.location);
-		struct key_lines lines = key_lines(gift->part, gift->new, hash);
-		claimed = lines_claim(&lines, hash, place, &control);
-	}
-	bucket_unlock(line, control);
-	if (!claimed)
-		evict_forget(gift->thread, gift->part, location_pointer(gift->part, place.location));
+	return gift->hash[(line - gift->part->homes) * LINE_SLOTS + slot];
 }
 
-static void
-copy_going(const struct gift *gift)
+/* An item that goes, by its place in the old table. */
+struct going {
+	uint32_t home;       /* line */
+	uint32_t line, slot; /* where it is */
+	struct index_place place;
+};
+
+/* The home first; then the same spill line as before, which in a fresh table has no others than it had; then either. */
+static bool
+lines_take(const struct gift *gift, const struct going *item, uint32_t *control)
+{
+	struct bucket *home = &gift->new[item->home], *same = &gift->new[item->line];
+
+	if (bucket_claim(home, item->place))
+		return true;
+	uint64_t hash = index_slot_hash(gift->thread->store, gift->part, item->place.location);
+	struct key_lines lines = key_lines(gift->part, gift->new, hash);
+	if (same != home && control_displaced(*control, hash) < CONTROL_COUNT_MAX &&
+	    spill_claim(same, item->place)) {
+		*control += 1u << hash_count_shift(hash);
+		return true;
+	}
+	return lines_claim(&lines, hash, item->place, control);
+}
+
+/* Into the new table, where others may be writing already. */
+static bool
+new_take(const struct gift *gift, const struct going *item)
+{
+	struct bucket *home = &gift->new[item->home];
+	uint32_t control;
+
+	bucket_lock(home, &control);
+	bool taken = lines_take(gift, item, &control);
+	bucket_unlock(home, control);
+	return taken;
+}
+
+/* Out of there again, if it was taken. No reader was led there. */
+static bool
+new_give_back(const struct gift *gift, const struct going *item)
+{
+	struct index_cursor cursor = {.part = gift->part,
+	    .home = &gift->new[item->home],
+	    .hash = index_slot_hash(gift->thread->store, gift->part, item->place.location)};
+	struct index_hit hit;
+
+	bucket_lock(cursor.home, &cursor.control);
+	if (index_seek_location(&cursor, item->place.location, &hit))
+		index_remove(&cursor, &hit);
+	index_unlock(&cursor);
+	return true;
+}
+
+/* Does the same to all items that go, until one says no. */
+static bool
+each_going(const struct gift *gift, bool (*act)(const struct gift *, const struct going *))
 {
 	const struct partition *part = gift->part;
 
 	for (uint32_t line = 0; line < table_lines(part); line++)
 		for (unsigned s = 0; s < LINE_SLOTS; s++) {
-			struct index_place place = place_of(&gift->old[line], s);
-			if (!place.location || !label_goes(gift, place.label))
+			struct going item = {
+			    .home = line, .line = line, .slot = s, .place = place_of(&gift->old[line], s)};
+			if (!item.place.location || !label_goes(gift, item.place.label))
 				continue;
-			uint32_t home = line;
 			if (line >= part->homes)
-				home = hash_home(part, gift->hash[(line - part->homes) * LINE_SLOTS + s]);
-			new_take(gift, home, place);
+				item.home = hash_home(part, spill_hash(gift, line, s));
+			if (!act(gift, &item))
+				return false;
 		}
+	return true;
+}
+
+/*
+ * False, and nothing has changed, when one finds no room there. In a fresh table all do: each line has at most those of the
+ * old one, as those at home come first.
+ */
+static bool
+copy_going(const struct gift *gift)
+{
+	if (each_going(gift, new_take))
+		return true;
+	assert(!gift->fresh);
+	each_going(gift, new_give_back);
+	return false;
 }
 
 static void
@@ -262,32 +323,24 @@ entries_publish(const struct gift *gift)
 
 /* A displaced item leaves its place. Whoever reads its home's count from now on sees the entry changed. */
 static void
-spill_clear(const struct gift *gift, uint32_t i)
+spill_clear(const struct gift *gift, uint32_t line, uint32_t slot)
 {
-	struct bucket *home = &gift->old[hash_home(gift->part, gift->hash[i])];
-	struct bucket *spill = &gift->old[gift->part->homes + i / LINE_SLOTS];
+	uint64_t hash = spill_hash(gift, line, slot);
+	struct bucket *home = &gift->old[hash_home(gift->part, hash)];
 
-	atomic_fetch_sub_explicit(
-	    &home->control, 1u << hash_count_shift(gift->hash[i]), memory_order_release);
-	atomic_store_explicit(&spill->slot[i % LINE_SLOTS], 0, memory_order_release);
+	atomic_fetch_sub_explicit(&home->control, 1u << hash_count_shift(hash), memory_order_release);
+	atomic_store_explicit(&gift->old[line].slot[slot], 0, memory_order_release);
 }
 
-static void
-clear_going(const struct gift *gift)
+static bool
+old_clear(const struct gift *gift, const struct going *item)
 {
-	const struct partition *part = gift->part;
-
-	for (uint32_t line = 0; line < table_lines(part); line++)
-		for (unsigned s = 0; s < LINE_SLOTS; s++) {
-			struct index_place place = place_of(&gift->old[line], s);
-			if (!place.location || !label_goes(gift, place.label))
-				continue;
-			if (line >= part->homes)
-				spill_clear(gift, (line - part->homes) * LINE_SLOTS + s);
-			else
-				/* release: who sees the slot empty sees the entry changed, too */
-				atomic_store_explicit(&gift->old[line].slot[s], 0, memory_order_release);
-		}
+	if (item->line >= gift->part->homes)
+		spill_clear(gift, item->line, item->slot);
+	else
+		/* release: who sees the slot empty sees the entry changed, too */
+		atomic_store_explicit(&gift->old[item->line].slot[item->slot], 0, memory_order_release);
+	return true;
 }
 
 static bool
@@ -313,7 +366,7 @@ spill_home(const struct gift *gift, bool clear)
 		if (!clear)
 			bucket_claim(home, place);
 		else if (bucket_names(home, place.location))
-			spill_clear(gift, i);
+			spill_clear(gift, part->homes + i / LINE_SLOTS, i % LINE_SLOTS);
 	}
 }
 
@@ -329,18 +382,22 @@ entries_renew(const struct gift *gift)
 	}
 }
 
-static void
+/* False, and nothing has changed, when the new table has no room for all. */
+static bool
 give(struct gift *gift)
 {
 	lock_homes(gift->part, gift->old);
 	spill_hashes(gift);
-	copy_going(gift);
-	entries_publish(gift);
-	clear_going(gift);
-	spill_home(gift, false);
-	entries_renew(gift);
-	spill_home(gift, true);
+	bool room = copy_going(gift);
+	if (room) {
+		entries_publish(gift);
+		each_going(gift, old_clear);
+		spill_home(gift, false);
+		entries_renew(gift);
+		spill_home(gift, true);
+	}
 	unlock_homes(gift->part, gift->old);
+	return room;
 }
 
 /* Another thread may have made room meanwhile. */
@@ -366,9 +423,8 @@ index_grow(struct store_thread *thread, struct partition *part, uint64_t hash)
 		return true;
 	gift.thread = thread;
 	gift.part = part;
-	if (!gift_plan(&gift, hash))
+	if (!(gift_plan(&gift, hash, false) && give(&gift)) && !(gift_plan(&gift, hash, true) && give(&gift)))
 		return false;
-	give(&gift);
 	COUNT(thread, index_splits);
 	return true;
 }

@@ -126,6 +126,37 @@ keys_of_one_line_overflow_grow_and_are_all_found(void **state)
 	fix_close(&fix);
 }
 
+#define CROWD 200u
+
+/*
+ * Many more keys of one home line and one count than a table holds: what a table gives then finds no room in one that
+ * has taken before, and must not be lost for that.
+ */
+static void
+growth_without_eviction_loses_no_item(void **state)
+{
+	(void)state;
+	struct store_config config = fix_config(8 * FIX_MIB);
+	config.evict = false;
+	struct fix fix = fix_open_config(&config);
+	struct store_key first = fix_key(&fix, "try-0");
+	static char names[CROWD][32];
+	static bool stored[CROWD];
+	unsigned next = 0, refused = 0;
+
+	for (unsigned n = 0; n < CROWD; n++) {
+		next = collide(&fix, next, first.hash, 0, names[n]);
+		stored[n] = fix_set(&fix, names[n], names[n]) == STORE_OK;
+		refused += !stored[n];
+		for (unsigned i = 0; i <= n; i++)
+			assert_int_equal(fix_has(&fix, names[i]), stored[i]);
+		fix_quiesce(&fix);
+	}
+	assert_int_equal(refused, 0);
+	assert_int_equal(fix_counters(&fix).evictions, 0);
+	fix_close(&fix);
+}
+
 /* What a home line and one count of displaced items hold. */
 #define HOME_MAX (LINE_SLOTS + CONTROL_COUNT_MAX)
 
@@ -243,6 +274,7 @@ main(void)
 	    cmocka_unit_test(hash_of_similar_keys_fills_lines_evenly),
 	    cmocka_unit_test(plan_covers_memory_from_4_mib_to_32_gib),
 	    cmocka_unit_test(keys_of_one_line_overflow_grow_and_are_all_found),
+	    cmocka_unit_test(growth_without_eviction_loses_no_item),
 	    cmocka_unit_test(keys_that_no_growth_parts_evict_each_other),
 	    cmocka_unit_test(growth_keeps_shares_even_at_9_bytes_an_item),
 	    cmocka_unit_test(item_shape_agrees_with_the_item_that_is_read_back),
