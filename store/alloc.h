@@ -14,6 +14,7 @@
 /* Chunks: at most 256 KiB; the end of a segment is left unused when less than this fits. */
 #define CHUNK_BYTES_MAX (256u << 10)
 #define CHUNK_BYTES_MIN 2048u
+#define ALLOC_REST_MIN  (CHUNK_BYTES_MIN + (uint32_t)sizeof(struct chunk))
 
 /* Octaves of size that classes distinguish: class 0 is an item of 2 MiB, class 16 one of 32 bytes. */
 #define CLASS_SIZE_TOP 21u
@@ -69,6 +70,13 @@ alloc_record(
 	void *record = to->base + to->tail;
 	to->tail += bytes;
 	return record;
+}
+
+/* What is left of an open segment; 0 when there is none. */
+static inline uint32_t
+alloc_rest(const struct store_thread *thread, const struct partition *part, uint32_t open)
+{
+	return segment_bytes(part) - thread->open[part->index][open].tail;
 }
 
 /* For records that move out of a segment being emptied: from the reserve, never waits. */

@@ -28,6 +28,39 @@ draft_inline_max(const struct partition *part)
 	return most < ITEM_INLINE_VALUE_MAX ? most : ITEM_INLINE_VALUE_MAX;
 }
 
+static struct item_shape
+shape_in_one(const struct store_key *key, const struct store_write *write, uint32_t value_bytes)
+{
+	return (struct item_shape){.key_len = key->len,
+	    .value_bytes = value_bytes,
+	    .client_flags = write->client_flags,
+	    .ext_cas = write->cas_set};
+}
+
+uint32_t
+draft_class(const struct store_key *key, const struct store_write *write, uint32_t value_bytes)
+{
+	struct item_shape shape = shape_in_one(key, write, value_bytes);
+	return class_of(shape_bytes(&shape), 0);
+}
+
+bool
+draft_in_chunks(const struct store_thread *thread, const struct store_key *key,
+    const struct store_write *write, uint32_t value_bytes)
+{
+	const struct partition *part = partition_of(thread->store, key->hash);
+	struct item_shape shape = shape_in_one(key, write, value_bytes);
+	uint32_t bytes = shape_bytes(&shape);
+
+	if (bytes <= ALLOC_REST_MIN)
+		return false;
+	if (bytes > draft_inline_max(part))
+		return true;
+	uint32_t open = open_of(thread, class_of(bytes, 0), expiry_of(thread->store, write->expires_s));
+	uint32_t rest = alloc_rest(thread, part, open);
+	return rest < bytes && rest >= ALLOC_REST_MIN;
+}
+
 uint64_t
 draft_memcached_bytes(uint32_t key_len, uint32_t client_flags, uint64_t value_bytes)
 {
@@ -67,17 +100,13 @@ bool
 draft_begin(struct store_thread *thread, struct draft *draft, const struct store_key *key,
     const struct store_write *write, uint32_t value_bytes, uint32_t chunks, uint32_t open)
 {
-	struct item_shape shape = {.key_len = key->len,
-	    .value_bytes = value_bytes,
-	    .chunks = chunks,
-	    .client_flags = write->client_flags,
-	    .ext_cas = write->cas_set};
-	uint32_t class;
+	struct item_shape shape = shape_in_one(key, write, value_bytes);
+	uint32_t class = class_of(shape_bytes(&shape), 0);
 
+	shape.chunks = chunks;
 	draft->part = partition_for(thread, key->hash);
 	draft->bytes = shape_bytes(&shape);
 	draft->total_bytes = draft->bytes;
-	class = class_of(chunks ? value_bytes : draft->bytes, 0);
 	draft->open =
 	    open < OPENS ? open : open_of(thread, class, expiry_of(thread->store, write->expires_s));
 	draft->item = alloc_record(thread, draft->part, draft->open, class, draft->bytes);

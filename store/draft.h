@@ -21,6 +21,16 @@ struct draft {
 /* Values up to this size of record lie in one piece. */
 uint32_t draft_inline_max(const struct partition *part);
 
+/*
+ * Whether a value goes into chunks: its record would be too large, or the rest of the open segment is too small for it
+ * and too large to be left unused.
+ */
+bool draft_in_chunks(const struct store_thread *thread, const struct store_key *key,
+    const struct store_write *write, uint32_t value_bytes);
+
+/* Of an item without hits, in chunks or not: its pieces lie among items of its size. */
+uint32_t draft_class(const struct store_key *key, const struct store_write *write, uint32_t value_bytes);
+
 /* The item's size as memcached would count it. */
 uint64_t draft_memcached_bytes(uint32_t key_len, uint32_t client_flags, uint64_t value_bytes);
 

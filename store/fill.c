@@ -142,10 +142,6 @@ fill_begin(struct store_thread *thread, const struct store_key *key, const struc
     uint32_t value_bytes)
 {
 	struct partition *part = partition_of(thread->store, key->hash);
-	struct item_shape shape = {.key_len = key->len,
-	    .value_bytes = value_bytes,
-	    .client_flags = write->client_flags,
-	    .ext_cas = write->cas_set};
 	struct store_fill *fill = fill_room(thread, part, NULL) ? pool_get(thread) : NULL;
 
 	if (!fill) {
@@ -160,7 +156,7 @@ fill_begin(struct store_thread *thread, const struct store_key *key, const struc
 	fill->write = *write;
 	fill->value_bytes = value_bytes;
 	fill->taken = 0;
-	fill->chunked = shape_bytes(&shape) > draft_inline_max(part);
+	fill->chunked = draft_in_chunks(thread, key, write, value_bytes);
 	fill->failed = fill->waits = false;
 	fill->entries_len = fill->at = fill->at_taken = 0;
 	if (fill->chunked)
@@ -193,7 +189,7 @@ fill_extend(struct store_fill *fill, uint32_t left)
 {
 	if (!entries_reserve(fill) || !fill_room(fill->thread, fill->part, fill))
 		return NULL;
-	struct chunk_owner owner = {.class = class_of(fill->value_bytes, 0),
+	struct chunk_owner owner = {.class = draft_class(&fill->key, &fill->write, fill->value_bytes),
 	    .expiry = expiry_of(fill->thread->store, fill->write.expires_s),
 	    .hash = fill->key.hash};
 	struct chunk *chunk = alloc_chunk(fill->thread, fill->part, &owner, fill->entries_len, left);

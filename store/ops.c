@@ -53,17 +53,6 @@ ops_stored(
 	return status;
 }
 
-static bool
-value_is_inline(
-    const struct store *store, const struct store_key *key, const struct store_write *write, uint32_t bytes)
-{
-	struct item_shape shape = {.key_len = key->len,
-	    .value_bytes = bytes,
-	    .client_flags = write->client_flags,
-	    .ext_cas = write->cas_set};
-	return shape_bytes(&shape) <= draft_inline_max(partition_of(store, key->hash));
-}
-
 static enum store_status
 put_whole(struct store_thread *thread, const struct store_key *key, const struct store_write *write,
     const void *value, uint32_t value_bytes, uint64_t *cas)
@@ -71,7 +60,7 @@ put_whole(struct store_thread *thread, const struct store_key *key, const struct
 	struct publish publish = {.kind = DRAFT_WRITE, .write = write};
 	enum store_status status;
 
-	if (value_is_inline(thread->store, key, write, value_bytes)) {
+	if (!draft_in_chunks(thread, key, write, value_bytes)) {
 		struct draft draft;
 		if (!draft_begin(thread, &draft, key, write, value_bytes, 0, OPENS))
 			return STORE_NO_MEMORY;
