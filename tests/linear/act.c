@@ -3,12 +3,15 @@
  */
 #include "act.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "tests/random.h"
 
 #define PIECE_MAX 3u /* bytes of the model in one value */
+#define BRIEF_MAX LINEAR_VALUE_MAX
+#define GIVEN_END 4096u
 
 uint32_t
 act_pick(struct actor *actor, uint32_t below)
@@ -17,10 +20,21 @@ act_pick(struct actor *actor, uint32_t below)
 }
 
 void
+act_raise_cas(struct actor *actor)
+{
+	struct store_key key = store_key_make(actor->store, "raise", 5);
+	struct store_write write = {.mode = STORE_SET};
+
+	for (unsigned i = 0; i < GIVEN_END; i++)
+		store_put(actor->thread, &key, &write, "", 0, NULL);
+	store_delete(actor->thread, &key, 0);
+}
+
+void
 act_forget(struct actor *actor)
 {
 	memset(actor->seen, 0, sizeof(actor->seen));
-	actor->joined = 0;
+	actor->joined = actor->given = 0;
 }
 
 void
@@ -42,11 +56,18 @@ choose_cas(struct actor *actor, unsigned key)
 	return seen && act_pick(actor, 4) ? seen : 1 + act_pick(actor, 1000);
 }
 
+/*
+ * Below or far above what the store chooses, and no two of a history the same: by the CAS of its view the model knows which
+ * item a win is for.
+ */
 static uint64_t
 choose_cas_given(struct actor *actor)
 {
-	return act_pick(actor, 2) ? 1 + act_pick(actor, 1000)
-	                          : 1 + (random_next(&actor->random) >> act_pick(actor, 60));
+	uint64_t own = 1 + actor->lane + (uint64_t)actor->given++ * LINEAR_LANES_MAX;
+	uint64_t large = random_next(&actor->random) >> act_pick(actor, 16) | 1ull << 47;
+
+	assert(own < GIVEN_END);
+	return act_pick(actor, 2) ? own : large / GIVEN_END * GIVEN_END + own;
 }
 
 /* The past is left to STORE_EXPIRED: time stands still in a history. */
@@ -152,6 +173,7 @@ act_choose(struct actor *actor, struct linear_op *op)
 		op->cas = seen->view.cas;
 	} else {
 		op->kind = LINEAR_GET;
+		op->brief = act_pick(actor, 2);
 	}
 }
 
@@ -167,11 +189,12 @@ moment(struct actor *actor)
 	return now;
 }
 
-/* The model's value of the store's; "!" when that is not made of whole runs. */
+static const struct linear_value torn = {.len = 1, .bytes = "!"};
+
+/* The model's value of the store's; torn when that is not made of whole runs. */
 static void
 shrink(const struct actor *actor, uint32_t stretch, const struct store_view *view, struct linear_value *value)
 {
-	static const struct linear_value torn = {.len = 1, .bytes = "!"};
 	const uint8_t *span;
 	uint32_t at = 0;
 
@@ -243,6 +266,28 @@ do_write(struct actor *actor, const struct store_key *key, struct linear_op *op,
 		op->status = store_put(actor->thread, key, &op->write, actor->buffer, bytes, &op->new_cas);
 }
 
+/* The way of plain gets over UDP: a burst in stages. Large values are left to store_get(), and no brief gets then. */
+static void
+get_brief(struct actor *actor, const struct store_key *key, struct linear_op *op, struct store_view *view)
+{
+	struct store_probe probe = {.key = {.bytes = key->bytes, .len = key->len}};
+	struct store_found found;
+
+	store_probe_hash(actor->store, &probe, 1);
+	store_probe_load(actor->store, &probe, 1);
+	op->status =
+	    store_probe_get(actor->thread, &probe, 1, BRIEF_MAX, &found) ? STORE_OK : STORE_NOT_FOUND;
+	if (op->status == STORE_OK) {
+		/* Read at once: the view is as good as until the thread quiesces. */
+		op->saw.client_flags = found.client_flags;
+		op->saw.value.len = found.value_bytes;
+		memcpy(op->saw.value.bytes, found.value, found.value_bytes);
+	} else if (found.value_bytes > 0) {
+		op->brief = false;
+		op->status = store_get(actor->thread, key, view);
+	}
+}
+
 static void
 act_call(struct actor *actor, const struct store_key *key, struct linear_op *op, uint32_t bytes,
     struct store_view *view)
@@ -251,7 +296,10 @@ act_call(struct actor *actor, const struct store_key *key, struct linear_op *op,
 
 	switch (op->kind) {
 	case LINEAR_GET:
-		op->status = store_get(thread, key, view);
+		if (op->brief)
+			get_brief(actor, key, op, view);
+		else
+			op->status = store_get(thread, key, view);
 		break;
 	case LINEAR_WRITE:
 		do_write(actor, key, op, bytes);
@@ -293,6 +341,8 @@ act_do(struct actor *actor, struct linear_op *op)
 	if (actor->after)
 		actor->after();
 	op->end = moment(actor);
+	if (op->brief)
+		return;
 	if (op->status == STORE_OK && (op->kind == LINEAR_GET || (op->kind == LINEAR_TOUCH && op->view)))
 		note_seen(actor, op, &view);
 	else if (op->new_cas)

@@ -37,12 +37,17 @@ struct actor {
 	/* Called within the moments of an operation, just before and after the store is; NULL: not. */
 	void (*before)(void), (*after)(void);
 	struct act_seen seen[LINEAR_KEYS_MAX];
+	unsigned lane;
+	uint32_t given;  /* CAS of its own */
 	uint32_t joined; /* bytes appended: the model's values are short */
 	uint32_t joined_max;
 	uint8_t buffer[LINEAR_VALUE_MAX * ACT_STRETCH_MAX];
 };
 
 uint32_t act_pick(struct actor *actor, uint32_t below);
+
+/* Once a store: what it chooses as CAS from then on is above the small ones that are given. */
+void act_raise_cas(struct actor *actor);
 
 /* Before a history of other keys. */
 void act_forget(struct actor *actor);

@@ -27,7 +27,7 @@ struct linear_value {
 };
 
 enum linear_kind {
-	LINEAR_GET,        /* saw */
+	LINEAR_GET,        /* saw; of it value and client flags only, when it is brief */
 	LINEAR_WRITE,      /* write, value: new_cas */
 	LINEAR_DELETE,     /* cas */
 	LINEAR_TOUCH,      /* expires_s; saw, when view is set */
@@ -53,6 +53,7 @@ struct linear_op {
 	unsigned key;
 	enum store_status status;
 	bool view, expires_set, won;
+	bool brief;  /* a get in stages, which tells less */
 	bool pieces; /* written as a value that arrives in pieces */
 	uint32_t expires_s;
 	uint64_t cas, cas_given;

@@ -59,11 +59,16 @@ value_equals(const struct linear_value *a, const struct linear_value *b)
 }
 
 static bool
+seen_matches_brief(const struct linear_item *item, const struct linear_seen *saw)
+{
+	return value_equals(&item->value, &saw->value) && item->client_flags == saw->client_flags;
+}
+
+static bool
 seen_matches(struct linear_item *item, const struct linear_seen *saw)
 {
-	return value_equals(&item->value, &saw->value) && item->client_flags == saw->client_flags &&
-	       item->expires_s == saw->expires_s && item->stale == saw->stale && item->token == saw->token &&
-	       cas_is(item, saw->cas);
+	return seen_matches_brief(item, saw) && item->expires_s == saw->expires_s &&
+	       item->stale == saw->stale && item->token == saw->token && cas_is(item, saw->cas);
 }
 
 static bool
@@ -71,6 +76,8 @@ apply_get(struct linear_item *item, const struct linear_op *op)
 {
 	if (op->status != STORE_OK)
 		return op->status == STORE_NOT_FOUND && !item->present;
+	if (op->brief)
+		return item->present && seen_matches_brief(item, &op->saw);
 	return item->present && seen_matches(item, &op->saw);
 }
 

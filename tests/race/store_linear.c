@@ -296,6 +296,8 @@ racer_main(void *argument)
 	struct racer *r = argument;
 
 	steps_random = random_next(&r->random);
+	if (r->id == 0)
+		act_raise_cas(&r->actor);
 	while (!atomic_load(&race.over)) {
 		for (unsigned i = 0; i < BATCH_LEN; i++)
 			play_round(r, i);
@@ -322,6 +324,7 @@ racer_start(unsigned id)
 	memset(r, 0, sizeof(*r));
 	r->id = id;
 	r->random = race.seed + id;
+	r->actor.lane = id;
 	r->actor.store = race.store;
 	r->actor.thread = store_thread_register(race.store, -1);
 	r->actor.moments = &race.moments;
