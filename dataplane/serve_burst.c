@@ -18,7 +18,7 @@ serve_gets(struct serve *serve, const struct store_probe *probes, unsigned n, ui
 	unsigned left = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (__builtin_expect(found[i].value == NULL && found[i].value_bytes != 0, 0))
+		if (__builtin_expect(serve_found_left(&found[i]), 0))
 			left++;
 		else
 			serve_count_key(serve, &probes[i].key);

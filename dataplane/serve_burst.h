@@ -6,6 +6,8 @@
  *   store_probe_hash(), store_probe_load()
  *   serve_gets()        looks all up, counts
  *   serve_get_reply()   writes a reply
+ *
+ * The keys of a multiget are such a row, too (serve_get.c).
  */
 #ifndef WIRECACHE_SERVE_BURST_H
 #define WIRECACHE_SERVE_BURST_H
@@ -35,6 +37,13 @@ bool serve_gets_plain(const struct serve *serve);
 void serve_gets(struct serve *serve, const struct store_probe *probes, unsigned n, uint32_t value_max,
     struct store_found *found);
 
+/* Looked up by serve_gets(), but to be answered by others. */
+static inline bool
+serve_found_left(const struct store_found *found)
+{
+	return found->value == NULL && found->value_bytes != 0;
+}
+
 /* `get <key>\r\n` and nothing else in all len bytes? Then the key is set. */
 static inline bool
 serve_get_read(const uint8_t *bytes, uint32_t len, struct store_key *key)
@@ -58,21 +67,18 @@ serve_get_read(const uint8_t *bytes, uint32_t len, struct store_key *key)
 	return key->len - 1 < PROTO_KEY_MAX;
 }
 
-/* Returns its length. found->value_bytes is no more than serve_gets() was told. */
-static inline uint32_t
-serve_get_reply(uint8_t *to, const struct store_key *key, const struct store_found *found)
+/* What a hit says up to its value; the bytes behind the key may be read if there are SERVE_BURST_SLACK of them. */
+static inline uint8_t *
+serve_hit_head(uint8_t *at, const struct store_key *key, const struct store_found *found, bool slack)
 {
-	uint8_t *at = to;
-
-	if (__builtin_expect(found->value == NULL, 0)) {
-		memcpy(to, "END\r\n", 5);
-		return 5;
-	}
 	memcpy(at, "VALUE \0", 8);
 	at += 6;
-	for (uint32_t i = 0; i < key->len; i += 32)
-		_mm256_storeu_si256((__m256i *)(void *)(at + i),
-		    _mm256_loadu_si256((const __m256i *)(const void *)(key->bytes + i)));
+	if (__builtin_expect(slack, 1))
+		for (uint32_t i = 0; i < key->len; i += SERVE_BURST_SLACK)
+			_mm256_storeu_si256((__m256i *)(void *)(at + i),
+			    _mm256_loadu_si256((const __m256i *)(const void *)(key->bytes + i)));
+	else
+		proto_copy(at, key->bytes, key->len);
 	at += key->len;
 	if (__builtin_expect(found->client_flags == 0, 1)) {
 		memcpy(at, " 0 ", 4);
@@ -84,7 +90,20 @@ serve_get_reply(uint8_t *to, const struct store_key *key, const struct store_fou
 	}
 	at = proto_put_u32(at, found->value_bytes);
 	memcpy(at, "\r\n", 2);
-	at += 2;
+	return at + 2;
+}
+
+/* Returns its length. found->value_bytes is no more than serve_gets() was told. */
+static inline uint32_t
+serve_get_reply(uint8_t *to, const struct store_key *key, const struct store_found *found)
+{
+	uint8_t *at;
+
+	if (__builtin_expect(found->value == NULL, 0)) {
+		memcpy(to, "END\r\n", 5);
+		return 5;
+	}
+	at = serve_hit_head(to, key, found, true);
 	proto_copy(at, found->value, found->value_bytes);
 	at += found->value_bytes;
 	memcpy(at, "\r\nEND\r\n", 8);

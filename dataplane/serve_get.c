@@ -2,9 +2,9 @@
  * get, gets, gat and gats: the hot path, and multigets of any length.
  *
  * A small hit is one reservation in the sink: head, value and END are written at once. Multigets are staged
- * in groups: all hashes and buckets, then all items, then the replies. They stop when the sink has no room
- * and go on from a copy of the keys that are left, so a line that asks for a gigabyte never makes more than
- * the sink's room plus one value.
+ * in groups: all hashes and buckets, then all items, then the replies; plain ones, which say no more of an item than
+ * store_probe_get() reads, as rows (serve_burst.h). They stop when the sink has no room and go on from a copy of the keys
+ * that are left, so a line that asks for a gigabyte never makes more than the sink's room plus one value.
  */
 #include "dataplane/serve.h"
 #include "dataplane/serve_internal.h"
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "dataplane/proto/scan.h"
+#include "dataplane/serve_burst.h"
 
 #define END_LINE  "END\r\n"
 #define END_BYTES 5u
@@ -21,6 +22,11 @@
 #define SMALL_VALUE_MAX (SERVE_RESERVE_MAX - SERVE_VALUE_HEAD_MAX - sizeof(VALUE_END END_LINE))
 /* Room that a multiget takes at once for its small hits. */
 #define CHUNK_BYTES     1024u
+/* What a hit of a row may write beside key and value, and the largest value that has room for it. */
+#define ROW_HEAD_MAX    (PROTO_VALUE_HEAD_MAX + SERVE_BURST_SLACK)
+#define ROW_VALUE_MAX   (SERVE_RESERVE_MAX - PROTO_KEY_MAX - ROW_HEAD_MAX)
+/* So much of a key and behind it may be read when it is copied by whole steps. */
+#define ROW_KEY_REACH   (PROTO_KEY_MAX + (ptrdiff_t)SERVE_BURST_SLACK)
 
 /* Head and value, without what closes it; returns the byte behind. */
 static inline uint8_t *
@@ -139,9 +145,12 @@ struct multiget {
 	enum proto_command command;
 };
 
-/* Part of the reply: room of the sink that is filled by several hits, begin to at so far. */
+/*
+ * Part of the reply: room of the sink that is filled by several hits, begin to at so far. What is written before `ready`
+ * the sink is known to take.
+ */
 struct chunk {
-	uint8_t *begin, *at, *end;
+	uint8_t *begin, *at, *end, *ready;
 };
 
 static inline void
@@ -165,6 +174,7 @@ chunk_room(struct serve_call *call, struct chunk *chunk, uint32_t need)
 	if (chunk->begin == NULL)
 		return false;
 	chunk->end = chunk->begin + len;
+	chunk->ready = call->room > len ? chunk->end : chunk->begin;
 	return true;
 }
 
@@ -243,28 +253,163 @@ stage_keys(struct serve *serve, const struct multiget *get, struct store_key key
 	return len;
 }
 
-/* Answers keys until they or the room are at an end; get->at is left at the first unanswered one. */
+/* SERVE_GO_ON: all are answered; get->at is left at the first unanswered one. */
 static enum serve_state
-answer_keys(struct serve_call *call, struct multiget *get)
+answer_keys(struct serve_call *call, struct multiget *get, struct chunk *chunk)
 {
 	bool with_cas = get->command == PROTO_GETS || get->command == PROTO_GATS;
 	struct store_key keys[SERVE_BATCH];
-	struct chunk chunk = {0};
 	struct store_view view;
 	unsigned len;
 
 	do {
 		len = stage_keys(call->serve, get, keys);
 		for (unsigned i = 0; i < len; i++) {
-			if (!chunk_ready(call, &chunk))
+			if (!chunk_ready(call, chunk))
 				return SERVE_FULL;
 			if (look_up(call, get, &keys[i], &view))
-				answer_hit(call, &chunk, &keys[i], &view, with_cas);
+				answer_hit(call, chunk, &keys[i], &view, with_cas);
 			if (call->broken)
 				return SERVE_ABORT;
 			get->at = keys[i].bytes + keys[i].len;
 		}
 	} while (len == SERVE_BATCH);
+	return SERVE_GO_ON;
+}
+
+/* ---- plain ones ------------------------------------------------------------------------------- */
+
+/* Reads up to SERVE_BATCH keys from `at` on: 32 bytes are compared at once. Returns how many. */
+static unsigned
+read_row(const uint8_t *at, const uint8_t *end, struct store_probe *probes)
+{
+	const __m256i spaces = _mm256_set1_epi8(' ');
+	const uint8_t *begin = at; /* of the key that is not at its end yet */
+	struct proto_token token;
+	unsigned len = 0;
+
+	for (; end - at >= 32; at += 32) {
+		const __m256i text = _mm256_loadu_si256((const __m256i *)(const void *)at);
+		unsigned ends = (unsigned)_mm256_movemask_epi8(_mm256_cmpeq_epi8(text, spaces));
+		for (; ends != 0; ends &= ends - 1) {
+			const uint8_t *space = at + __builtin_ctz(ends);
+			probes[len].key.bytes = begin;
+			probes[len].key.len = (uint32_t)(space - begin);
+			len += space != begin;
+			begin = space + 1;
+			if (len == SERVE_BATCH)
+				return len;
+		}
+	}
+	for (at = begin; len < SERVE_BATCH && proto_next_key(&at, end, &token); len++) {
+		probes[len].key.bytes = token.bytes;
+		probes[len].key.len = token.len;
+	}
+	return len;
+}
+
+/* What is chunked, or too large for the row, is answered as any other key. */
+static __attribute__((noinline)) enum serve_state
+answer_left(struct serve_call *call, struct multiget *get, struct chunk *chunk, const struct store_key *key)
+{
+	struct store_view view;
+
+	if (!chunk_ready(call, chunk))
+		return SERVE_FULL;
+	serve_count_key(call->serve, key);
+	if (look_up(call, get, key, &view))
+		answer_hit(call, chunk, key, &view, false);
+	return call->broken ? SERVE_ABORT : SERVE_GO_ON;
+}
+
+/* What is left of a row will be looked up, and counted, once more. */
+static void
+uncount(struct serve *serve, const struct store_found *found, unsigned len)
+{
+	for (unsigned i = 0; i < len; i++) {
+		if (serve_found_left(&found[i]))
+			continue;
+		serve->counters.cmd_get--;
+		serve->counters.get_hits -= found[i].value != NULL;
+		serve->counters.get_misses -= found[i].value == NULL;
+	}
+}
+
+/* Room for a hit of the row, if the sink takes one more. */
+static __attribute__((noinline)) enum serve_state
+row_room(struct serve_call *call, struct chunk *chunk, uint32_t need)
+{
+	if (!chunk_ready(call, chunk))
+		return SERVE_FULL;
+	return chunk_room(call, chunk, need) ? SERVE_GO_ON : SERVE_ABORT;
+}
+
+static inline enum serve_state
+answer_found(struct serve_call *call, struct multiget *get, struct chunk *chunk, const struct store_key *key,
+    const struct store_found *found)
+{
+	/* Copies: what is written could be they, for all that the compiler knows. */
+	const struct store_found hit = *found;
+	const struct store_key asked = *key;
+	uint32_t need = ROW_HEAD_MAX + asked.len + hit.value_bytes;
+	enum serve_state state;
+	uint8_t *to;
+
+	if (__builtin_expect(hit.value == NULL, 0))
+		return serve_found_left(&hit) ? answer_left(call, get, chunk, key) : SERVE_GO_ON;
+	if (__builtin_expect(chunk->ready - chunk->at < (ptrdiff_t)need, 0)) {
+		state = row_room(call, chunk, need);
+		if (state != SERVE_GO_ON)
+			return state;
+	}
+	to = serve_hit_head(chunk->at, &asked, &hit, get->end - asked.bytes > ROW_KEY_REACH);
+	proto_copy(to, hit.value, hit.value_bytes);
+	memcpy(to + hit.value_bytes, VALUE_END, 2);
+	chunk->at = to + hit.value_bytes + 2;
+	return SERVE_GO_ON;
+}
+
+/* answer_keys() for plain ones. */
+static enum serve_state
+answer_rows(struct serve_call *call, struct multiget *get, struct chunk *chunk)
+{
+	struct serve *serve = call->serve;
+	struct store_probe probes[SERVE_BATCH];
+	struct store_found found[SERVE_BATCH];
+	enum serve_state state = SERVE_GO_ON;
+	unsigned len;
+
+	do {
+		len = read_row(get->at, get->end, probes);
+		if (len > 0) /* the first key of a line: its bucket is on its way already */
+			serve_peek_take(serve, probes[0].key.bytes, probes[0].key.len);
+		store_probe_hash(serve->store, probes, len);
+		store_probe_load(serve->store, probes, len);
+		serve_gets(serve, probes, len, ROW_VALUE_MAX, found);
+		for (unsigned i = 0; i < len; i++) {
+			state = answer_found(call, get, chunk, &probes[i].key, &found[i]);
+			if (__builtin_expect(state != SERVE_GO_ON, 0)) {
+				uncount(serve, found + i, len - i);
+				return state;
+			}
+			get->at = probes[i].key.bytes + probes[i].key.len;
+		}
+	} while (len == SERVE_BATCH);
+	return SERVE_GO_ON;
+}
+
+/* ---- both ------------------------------------------------------------------------------------- */
+
+/* Answers keys until they or the room are at an end; get->at is left at the first unanswered one. */
+static enum serve_state
+answer(struct serve_call *call, struct multiget *get)
+{
+	bool plain = get->command == PROTO_GET && !serve_watched(call->serve, WATCH_FETCHERS | SERVE_DETAIL);
+	struct chunk chunk = {0};
+	enum serve_state state = plain ? answer_rows(call, get, &chunk) : answer_keys(call, get, &chunk);
+
+	if (state != SERVE_GO_ON)
+		return state;
 	chunk_commit(call, &chunk);
 	serve_out(call, END_LINE, END_BYTES);
 	return SERVE_GO_ON;
@@ -306,7 +451,7 @@ serve_cmd_get(struct serve_call *call, const struct proto_request *request)
 
 	if (request->command == PROTO_GAT || request->command == PROTO_GATS)
 		get.expires_s = store_expiry(request->exptime, call->serve->now_s);
-	state = answer_keys(call, &get);
+	state = answer(call, &get);
 	return state == SERVE_FULL ? suspend(call, &get) : state;
 }
 
@@ -319,7 +464,7 @@ serve_get_resume(struct serve_call *call)
 	    .end = line->bytes + line->len,
 	    .expires_s = session->expires_s,
 	    .command = (enum proto_command)session->command};
-	enum serve_state state = answer_keys(call, &get);
+	enum serve_state state = answer(call, &get);
 
 	if (state == SERVE_FULL) {
 		line->at = (uint32_t)(get.at - line->bytes);

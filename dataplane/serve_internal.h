@@ -248,9 +248,9 @@ void serve_sample(struct serve *serve, const struct store_key *key);
 /* A value that is too large to be copied along with its head, read or about to be taken in. */
 void serve_note_large(struct serve *serve, const uint8_t *key, uint32_t key_len, uint32_t value_bytes);
 
-/* The hash of a key, taken over from serve_peek() when it was staged. */
-static inline uint64_t
-serve_key_hash(struct serve *serve, const uint8_t *bytes, uint32_t len)
+/* What serve_peek() found of a request's key; NULL: it did not see it. */
+static inline const struct serve_peeked_key *
+serve_peek_take(struct serve *serve, const uint8_t *bytes, uint32_t len)
 {
 	uint32_t at = serve->peek_at;
 
@@ -259,10 +259,19 @@ serve_key_hash(struct serve *serve, const uint8_t *bytes, uint32_t len)
 		if (serve->peeks[i].bytes == bytes && serve->peeks[i].len == len) {
 			serve->peek_at = i + 1;
 			serve->counters.peek_hits++;
-			return serve->peeks[i].hash;
+			return &serve->peeks[i];
 		}
 	}
-	return store_hash(serve->store, bytes, len);
+	return NULL;
+}
+
+/* The hash of a key, taken over from serve_peek() when it was staged. */
+static inline uint64_t
+serve_key_hash(struct serve *serve, const uint8_t *bytes, uint32_t len)
+{
+	const struct serve_peeked_key *peeked = serve_peek_take(serve, bytes, len);
+
+	return peeked != NULL ? peeked->hash : store_hash(serve->store, bytes, len);
 }
 
 /* Each key of a request passes here once. */

@@ -217,6 +217,8 @@ item_count_hit(struct item *item)
 static inline uint32_t
 item_key_offset(uint64_t meta)
 {
+	if (__builtin_expect(!(meta & (ITEM_EXT_CAS | ITEM_CFLAGS)), 1))
+		return sizeof(struct item);
 	return (uint32_t)sizeof(struct item) + (meta & ITEM_EXT_CAS ? 8 : 0) + (meta & ITEM_CFLAGS ? 4 : 0);
 }
 
@@ -308,12 +310,12 @@ key_equals(const uint8_t *a, const uint8_t *b, uint32_t len)
 				return false;
 		return true;
 	}
-	for (uint32_t at = 0; at + 16 <= len; at += 16)
-		if (!bytes16_equal(a + at, b + at))
-			return false;
-	if (len >= 16)
-		return len % 16 == 0 ||
-		       bytes16_equal(a + len - 16, b + len - 16); /* overlaps: the end of both */
+	if (len >= 16) {
+		for (uint32_t at = 0; at + 16 < len; at += 16)
+			if (!bytes16_equal(a + at, b + at))
+				return false;
+		return bytes16_equal(a + len - 16, b + len - 16); /* overlaps: the end of both */
+	}
 	memcpy(&x, a, 8);
 	memcpy(&y, b, 8);
 	if (x != y)

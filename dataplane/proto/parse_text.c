@@ -117,6 +117,10 @@ parse_keys(struct proto_request *request, const uint8_t *at, const uint8_t *end)
 	struct proto_token key;
 	bool first = true;
 
+	if (proto_scan_short(at, end, PROTO_KEY_MAX) && proto_next_key(&at, end, &request->key)) {
+		request->keys_end = end;
+		return;
+	}
 	while (proto_next_key(&at, end, &key)) {
 		if (key.len > PROTO_KEY_MAX) {
 			request->error = PROTO_REPLY_BAD_FORMAT;

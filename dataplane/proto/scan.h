@@ -43,7 +43,28 @@ proto_scan(const uint8_t *begin, const uint8_t *at, const uint8_t *end, bool fee
 		at++;
 	return at;
 }
+
+/* Do spaces lie so close to each other that no token of a line can be longer than max? False: not known. */
+static inline bool
+proto_scan_short(const uint8_t *at, const uint8_t *end, unsigned max)
+{
+	const unsigned empty_max = (max - 2 * 15) / 16; /* between spaces at the far ends of their steps */
+	unsigned empty = 0;
+
+	for (; end - at >= 16; at += 16) {
+		empty = proto_scan_mask(at, false) != 0 ? 0 : empty + 1;
+		if (empty > empty_max)
+			return false;
+	}
+	return true;
+}
 #else
+static inline bool
+proto_scan_short(const uint8_t *at, const uint8_t *end, unsigned max)
+{
+	return false;
+}
+
 static inline const uint8_t *
 proto_scan(const uint8_t *begin, const uint8_t *at, const uint8_t *end, bool feeds)
 {

@@ -133,6 +133,53 @@ take_line(struct reply_reader *reader, const struct reply_to *to, const uint8_t 
 	codec_finish(reader, to, reply, answers ? outcome : REPLY_BROKEN);
 }
 
+/*
+ * "VALUE key 0 bytes\r\n", the value, "\r\n", of a value of which every byte is right: its bytes if all of it came, with
+ * `more` behind it; else 0.
+ */
+static inline uint32_t
+whole_value(const struct items *items, uint32_t key, uint32_t floor, const uint8_t *data, uint32_t bytes,
+    uint32_t more)
+{
+	uint64_t hash = item_hash(key);
+	uint32_t key_bytes = sizes_pick(&items->key_sizes, hash);
+	uint32_t value_bytes = sizes_pick(&items->value_sizes, hash >> 12);
+	uint32_t number = 0, version;
+	const uint8_t *at = data + 6 + key_bytes;
+
+	/* A digit at least; the value then has more bytes than a number has digits. */
+	if (value_bytes < VALUE_HEAD_BYTES || bytes < 6 + key_bytes + 3 + 1 + 2 + value_bytes + 2 + more ||
+	    memcmp(data, "VALUE ", 6) != 0 || memcmp(at, " 0 ", 3) != 0 ||
+	    !item_key_equals(key, data + 6, key_bytes))
+		return 0;
+	at += 3;
+	for (uint32_t digits = 0; digits < 9 && (uint8_t)(*at - '0') <= 9; digits++)
+		number = number * 10 + (uint32_t)(*at++ - '0');
+	at += 2;
+	if (number != value_bytes || (uint32_t)(data + bytes - at) < value_bytes + 2 + more ||
+	    memcmp(at - 2, "\r\n", 2) != 0 || memcmp(at + value_bytes, "\r\n", 2) != 0 ||
+	    !value_whole(hash, value_bytes, at, &version) ||
+	    item_judge(items, key, floor, version) != ITEM_RIGHT)
+		return 0;
+	return (uint32_t)(at - data) + value_bytes + 2;
+}
+
+/* The next values of a get that lie whole in the piece, one a key and nothing left out. Others have to be read. */
+static void
+take_whole_values(
+    struct reply_reader *reader, const struct reply_to *to, struct piece *piece, struct reply *reply)
+{
+	while (reader->position < to->keys_len) {
+		uint32_t taken = whole_value(to->items, to->keys[reader->position],
+		    to->floors[reader->position], piece->at, piece_left(piece), 0);
+		if (taken == 0)
+			return;
+		piece->at += taken;
+		reader->position++;
+		reply->hits++;
+	}
+}
+
 static uint32_t
 text_read(struct reply_reader *reader, const struct reply_to *to, const uint8_t *data, uint32_t bytes,
     struct reply *reply)
@@ -147,6 +194,8 @@ text_read(struct reply_reader *reader, const struct reply_to *to, const uint8_t 
 				reader->mode = TEXT_LINE;
 			continue;
 		}
+		if (to->op == LOAD_GET && reader->carry_bytes == 0)
+			take_whole_values(reader, to, &piece, reply);
 		const uint8_t *line = codec_line(reader, &piece, &line_bytes, reply);
 		if (line != NULL)
 			take_line(reader, to, line, line_bytes, reply);
@@ -154,31 +203,13 @@ text_read(struct reply_reader *reader, const struct reply_to *to, const uint8_t 
 	return (uint32_t)(piece.at - data);
 }
 
-/* "VALUE key 0 bytes\r\n", the value, "\r\nEND\r\n". */
+/* That and "END\r\n". */
 static uint32_t
 text_read_hit(const struct items *items, uint32_t key, uint32_t floor, const uint8_t *data, uint32_t bytes)
 {
-	uint64_t hash = item_hash(key);
-	uint32_t key_bytes = sizes_pick(&items->key_sizes, hash);
-	uint32_t value_bytes = sizes_pick(&items->value_sizes, hash >> 12);
-	uint32_t number = 0, version;
-	const uint8_t *at = data + 6 + key_bytes;
+	uint32_t taken = whole_value(items, key, floor, data, bytes, 5);
 
-	/* A digit at least; the value then has more bytes than a number has digits. */
-	if (value_bytes < VALUE_HEAD_BYTES || bytes < 6 + key_bytes + 3 + 1 + 2 + value_bytes + 7 ||
-	    memcmp(data, "VALUE ", 6) != 0 || memcmp(at, " 0 ", 3) != 0 ||
-	    !item_key_equals(key, data + 6, key_bytes))
-		return 0;
-	at += 3;
-	for (uint32_t digits = 0; digits < 9 && (uint8_t)(*at - '0') <= 9; digits++)
-		number = number * 10 + (uint32_t)(*at++ - '0');
-	at += 2;
-	if (number != value_bytes || (uint32_t)(data + bytes - at) < value_bytes + 7 ||
-	    memcmp(at - 2, "\r\n", 2) != 0 || memcmp(at + value_bytes, "\r\nEND\r\n", 7) != 0 ||
-	    !value_whole(hash, value_bytes, at, &version) ||
-	    item_judge(items, key, floor, version) != ITEM_RIGHT)
-		return 0;
-	return (uint32_t)(at - data) + value_bytes + 7;
+	return taken > 0 && memcmp(data + taken, "END\r\n", 5) == 0 ? taken + 5 : 0;
 }
 
 const struct codec codec_text = {
