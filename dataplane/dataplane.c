@@ -17,6 +17,7 @@
 #include "dataplane/login.h"
 #include "dataplane/observe.h"
 #include "dataplane/proto/request.h"
+#include "dataplane/tap.h"
 #include "dataplane/telemetry.h"
 #include "dataplane/unmap.h"
 
@@ -115,6 +116,9 @@ ports_start(struct dataplane *dataplane, char error[DATAPLANE_ERROR_MAX])
 		int rc = port_start(&dataplane->ports[i], pools, queues, error);
 		if (rc != 0)
 			return rc;
+		/* This thread's caches took more than the queues needed; no worker could use it. */
+		for (unsigned w = 0; w < queues; w++)
+			rte_mempool_cache_flush(NULL, pools[w]);
 	}
 	place_steering(dataplane);
 	return 0;
@@ -324,6 +328,7 @@ void
 dataplane_tick(struct dataplane *dataplane)
 {
 	settings_collect(dataplane);
+	tap_tick(dataplane->ports, dataplane->ports_len);
 }
 
 /* ---- start and stop --------------------------------------------------------------------------- */

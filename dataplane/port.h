@@ -20,6 +20,7 @@ struct port {
 	unsigned queues_max;    /* queue pairs that the device has */
 	struct net_iface iface; /* what every worker's stack gets */
 	char driver[DATAPLANE_NAME_MAX];
+	uint64_t no_mbuf_seen; /* tap.h */
 };
 
 /* The name DPDK knows a device by: what stands before the first comma of the configured device. */

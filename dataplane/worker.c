@@ -17,6 +17,7 @@
 #include "dataplane/admin.h"
 #include "dataplane/capture.h"
 #include "dataplane/env_memory.h"
+#include "dataplane/internal.h"
 #include "dataplane/unmap.h"
 #include "dataplane/login.h"
 #include "dataplane/settings.h"
@@ -27,6 +28,7 @@
  */
 #define MAINTAIN_EVERY_US 50u
 #define MAINTAIN_ITEMS    512u
+#define REASSEMBLY_SHARE  4u /* of the packet memory: what waits for the rest of it keeps nobody else out */
 
 /* ---- what the stack takes from outside (struct net_env) --------------------------------------- */
 
@@ -335,6 +337,8 @@ net_config_from(const struct worker *worker, struct net_config *net, struct tcp_
 	if (config->udp_port)
 		net->udp_range = own_ports(worker);
 	net->cold_start_announce = worker->queue == 0;
+	net->reassembly_bytes_max = (uint32_t)RTE_MIN((uint64_t)net->reassembly_bytes_max,
+	    (uint64_t)dataplane_mbufs(config) * DATAPLANE_MBUF_BYTES / REASSEMBLY_SHARE);
 
 	tcp_config_default(tcp);
 	tcp->listen_ports[0] = rte_cpu_to_be_16(config->tcp_port);

@@ -25,7 +25,8 @@ struct neigh {
 	uint8_t state; /* enum neigh_state */
 	uint8_t tries;
 	uint8_t queue_len;
-	bool timed; /* stands in timed[] */
+	uint8_t missed; /* requests in a row that found no buffer */
+	bool timed;     /* stands in timed[] */
 	bool gateway;
 	struct rte_mbuf *queue[NEIGH_QUEUE_MAX]; /* IP packets, oldest first */
 } __rte_cache_aligned;
@@ -188,7 +189,10 @@ neigh_new_or_null(struct net_stack *stack, const struct iface *ifc, const struct
 	return e;
 }
 
-/* Asks, by unicast where the address is known; without a buffer the same step comes again soon. */
+/*
+ * Asks, by unicast where the address is known. Without a buffer the same step comes again soon; but a second of that counts as
+ * a try, since it may be what waits for neighbours that holds all buffers.
+ */
 static void
 neigh_ask(struct net_stack *stack, struct neigh *e)
 {
@@ -197,6 +201,11 @@ neigh_ask(struct net_stack *stack, struct neigh *e)
 	const bool sent = net_addr_is_v4(&e->addr) ? arp_request(stack, ifc, net_addr_get_v4(&e->addr), dst)
 	                                           : ndp_solicit(stack, ifc, &e->addr, dst);
 
+	e->missed = sent ? 0 : e->missed + 1;
+	if (unlikely(e->missed > NEIGH_MISSED_MAX)) {
+		e->missed = 0;
+		e->tries++;
+	}
 	e->tries = (uint8_t)(e->tries + sent);
 	neigh_set_state(
 	    stack->neigh, e, e->state, stack->now_us + (sent ? NEIGH_RETRY_US : NEIGH_NO_MBUF_US));

@@ -20,6 +20,7 @@
 #define NEIGH_TRIES_MAX      3u /* MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT, RFC 4861 section 10 */
 #define NEIGH_RETRY_US       1000000u
 #define NEIGH_NO_MBUF_US     10000u /* when the request itself found no buffer */
+#define NEIGH_MISSED_MAX     (NEIGH_RETRY_US / NEIGH_NO_MBUF_US)
 #define NEIGH_REACHABLE_US   30000000u
 #define NEIGH_DELAY_US       5000000u
 /* A confirmation without news is passed to the other workers no more often: below NEIGH_RETRY_US, so none

@@ -2,6 +2,7 @@
 import os
 import socket
 import struct
+import threading
 
 from appliance import HOST4, INTERFACE, PORT, WIRE4, exchange, fetched, must, store, test, wait_for
 
@@ -80,9 +81,9 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
-def ip4(protocol, payload, ident=0, fragment=0, total=None, head=0x45):
+def ip4(protocol, payload, ident=0, fragment=0, total=None, head=0x45, source=HOST4):
     header = struct.pack("!BBHHHBBH4s4s", head, 0, 20 + len(payload) if total is None else total, ident, fragment, 64,
-                         protocol, 0, socket.inet_aton(HOST4), socket.inet_aton(WIRE4))
+                         protocol, 0, socket.inet_aton(source), socket.inet_aton(WIRE4))
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + payload
 
 
@@ -126,3 +127,75 @@ class Announced:
         request = struct.pack("!HHBBH6s4s6s4s", 1, ETHER_IP4, 6, 4, 1, self.MAC, socket.inet_aton(self.address), bytes(6),
                               socket.inet_aton(WIRE4))
         self.wire.send(ETHER_ARP, request)
+
+
+class Sitters:
+    """TCP clients by hand at one announced address: each sends a request with its handshake's last ACK, offers a window of
+    nothing, and says so again whenever it is asked. Nothing but the next sequence number is kept of each."""
+
+    SYN, RST, ACK, PSH = 2, 4, 16, 8
+    WINDOW_SCALE, ISS = 7, 1000
+    FIRST_PORT = 20000
+
+    def __init__(self, address, number, request):
+        self.announced, self.request, self.number = Announced(address), request, number
+        self.next_wanted = {}  # by port, of those that are open: what the appliance sends next
+        self.asked_again = 0
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.socket.settimeout(0.1)
+        self.socket.bind((INTERFACE, ETHER_IP4))
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.answer, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+        self.socket.close()
+
+    def ports(self):
+        return range(self.FIRST_PORT, self.FIRST_PORT + self.number)
+
+    def open(self, ports):
+        """A SYN from each; those that got lost are for the caller to repeat."""
+        scale = struct.pack("!BBHBBBB", 2, 4, 1460, 1, 3, 3, self.WINDOW_SCALE)
+        for port in ports:
+            self.send(port, self.SYN, self.ISS, 0, 1, options=scale)
+
+    def reset(self):
+        """All of them; the same about those that get lost."""
+        for port, wanted in list(self.next_wanted.items()):
+            self.send(port, self.RST | self.ACK, self.ISS + 1 + len(self.request), wanted, 0)
+
+    def send(self, port, flags, seq, ack, window, payload=b"", options=b""):
+        source, target = socket.inet_aton(self.announced.address), socket.inet_aton(WIRE4)
+        head = struct.pack("!HHIIBBHHH", port, PORT, seq, ack, (20 + len(options)) // 4 << 4, flags, window, 0, 0) + options
+        pseudo = source + target + struct.pack("!HH", 6, len(head) + len(payload))
+        head = head[:16] + struct.pack("!H", checksum(pseudo + head + payload)) + head[18:]
+        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(head) + len(payload), 0, 0, 64, 6, 0, source, target)
+        header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+        self.announced.wire.send(ETHER_IP4, header + head + payload)
+
+    def answer(self):
+        while not self.ended.is_set():
+            try:
+                frame = self.socket.recv(2048)
+            except TimeoutError:
+                continue
+            if frame[:6] == self.announced.MAC and frame[23] == 6:
+                self.answer_one(frame[14 + (frame[14] & 15) * 4:])
+
+    def answer_one(self, segment):
+        _, port, seq, _, _, flags = struct.unpack("!HHIIBB", segment[:14])
+        if flags & self.RST:
+            self.next_wanted.pop(port, None)
+        elif flags & self.SYN:
+            self.next_wanted[port] = seq + 1
+            self.send(port, self.ACK | self.PSH, self.ISS + 1, seq + 1, 0, self.request)
+        elif port in self.next_wanted:
+            self.asked_again += 1
+            self.send(port, self.ACK, self.ISS + 1 + len(self.request), self.next_wanted[port], 0)

@@ -11,11 +11,13 @@ import subprocess
 
 import appliance
 from appliance import INTERFACE, PORT, WIRE4, Skip, die_with_parent, exchange, must, store, wait_for
-from hostile import Announced, counter, harmless, reset, serves, slow_reader, worker_sum
+from hostile import Announced, Sitters, counter, harmless, reset, serves, slow_reader, worker_sum
 
 BACKLOG = 64
 MEMORY_MIB = 48
 UNREAD_CLIENTS = 10_000
+SITTERS = 10_000
+SYNS_AT_ONCE = 200
 SYN_EVERY_US = 100
 PEERS_LOST = "10.77.0.9"
 WITH_TIMESTAMPS_SACK_SCALE = 7  # tcpi_options
@@ -97,6 +99,39 @@ def ten_thousand_clients_that_never_read_stop_nobody(target):
     assert held <= MEMORY_MIB << 20
     for stream in streams:
         reset(stream)
+
+
+@harmless
+def ten_thousand_zero_windows_with_replies_pending_stop_nobody(target):
+    with target.connect() as stream:
+        store(stream, b"sitting", os.urandom(1000) * 200)
+    before, mbufs = worker_sum(target, "connections"), worker_sum(target, "mbufs_free")
+    with Sitters("10.77.0.88", SITTERS, b"get sitting\r\n") as sitters:
+        ports = list(sitters.ports())
+        for begin in range(0, SITTERS, SYNS_AT_ONCE):
+            some = ports[begin:begin + SYNS_AT_ONCE]
+
+            def all_open(some=some):
+                missing = [port for port in some if port not in sitters.next_wanted]
+                sitters.open(missing)
+                return not missing
+            wait_for(all_open, f"{SYNS_AT_ONCE} sitters to be answered")
+            if begin % 2000 == 0:
+                sitters.announced.announce()
+                answers_everything(target)
+        wait_for(lambda: sitters.asked_again > 0, "a window probe")
+        sitting, held = worker_sum(target, "connections") - before, worker_sum(target, "connection_memory_bytes")
+        answers_everything(target)
+        appliance.note(f"{sitting} sit and hold {held} bytes and {mbufs - worker_sum(target, 'mbufs_free')} packet buffers; "
+                       f"asked again {sitters.asked_again} times; {counter(target, 'net', 'tcp_pressure_resets')} were reset "
+                       "for memory")
+        assert sitting + counter(target, "net", "tcp_pressure_resets") >= SITTERS * 0.99, sitting
+        assert held <= MEMORY_MIB << 20
+
+        def all_gone():
+            sitters.reset()
+            return worker_sum(target, "connections") <= before
+        wait_for(all_gone, "the sitters to be reset", deadline_s=120)
 
 
 @harmless

@@ -182,6 +182,24 @@ request_without_a_buffer_is_made_up_for_soon(void **state)
 	assert_int_equal(rig.tx_len, 1);
 }
 
+/* It may be just such packets that hold all buffers. */
+static void
+packets_for_hops_that_cannot_be_asked_are_given_up(void **state)
+{
+	const struct net_flow flow = flow4_to(2, RIG_PORT, 5);
+	struct rte_mbuf *m = rig_payload(10, 0);
+
+	testpool_fail_after(rig.pool, 0, UINT32_MAX);
+	net_udp_output(rig.stack, &flow, m);
+	for (unsigned i = 0; i < 5 * NEIGH_MISSED_MAX; i++)
+		rig_advance(NEIGH_NO_MBUF_US);
+	assert_int_equal(rig_drops(neigh_unresolved), 1);
+	assert_int_equal(testpool_outstanding(rig.pool), 0);
+	testpool_fail_never(rig.pool);
+	send_to(2);
+	assert_int_equal(arp_requests(true), 1);
+}
+
 static void
 flood_of_askers_evicts_neither_gateway_nor_used_neighbours(void **state)
 {
@@ -306,6 +324,7 @@ main(void)
 	    RIG_TEST(news_of_another_worker_is_used_and_not_echoed),
 	    RIG_TEST(repeated_confirmations_are_told_twice_a_second_at_most),
 	    RIG_TEST(request_without_a_buffer_is_made_up_for_soon),
+	    RIG_TEST(packets_for_hops_that_cannot_be_asked_are_given_up),
 	    RIG_TEST_UNSTARTED(flood_of_askers_evicts_neither_gateway_nor_used_neighbours),
 	    RIG_TEST_UNSTARTED(flood_to_unresolved_hops_is_bounded_and_spares_the_gateway),
 	    RIG_TEST_UNSTARTED(packet_without_a_route_is_dropped),
