@@ -98,7 +98,7 @@ class Wire:
     def __init__(self):
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.socket.bind((INTERFACE, 0))
-        must("ping", "-c", "1", "-W", "10", WIRE4)
+        must("ping", "-c", "1", "-w", "60", WIRE4)
         self.own = self.mac_after("link/ether", must("ip", "link", "show", INTERFACE))
         self.peer = self.mac_after("lladdr", must("ip", "neigh", "show", WIRE4, "dev", INTERFACE))
 

@@ -32,7 +32,7 @@ def resident_bytes(target):
 def answers_everything(target):
     """ARP, ping, `stats` and a new connection."""
     must("ip", "neigh", "flush", "dev", INTERFACE)
-    must("ping", "-c", "3", "-i", "0.2", "-W", "20", WIRE4)
+    must("ping", "-c", "3", "-w", "60", "-i", "0.2", WIRE4)
     assert "curr_connections" in target.stats()
     serves(target)
 

@@ -9,7 +9,7 @@ from appliance import INTERFACE, WIRE4, WIRE6, Skip, must, run, test, wait_for
 
 def ping(host, size):
     """With -w ping goes on until twenty are answered; without, it waits for the last ones only as long as for others."""
-    text = must("ping", "-c", "20", "-w", "30", "-i", "0.02", "-s", str(size), host).decode()
+    text = must("ping", "-c", "20", "-w", "60", "-i", "0.02", "-s", str(size), host).decode()
     answered = [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl=", text)]
     assert set(range(1, 21)) <= set(answered), text
     assert "(DUP!)" not in text and "wrong data" not in text, text

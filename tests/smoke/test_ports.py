@@ -68,7 +68,7 @@ def stays_idle(target):
 
 
 def serves(target):
-    must("ping", "-c", "3", "-i", "0.1", "-W", "5", WIRE4)
+    must("ping", "-c", "3", "-w", "60", "-i", "0.1", WIRE4)
     with target.connect() as stream:
         store(stream, b"key", b"value" * 1000)
         appliance.exchange(stream, b"get key\r\n", fetched(b"key", b"value" * 1000))

@@ -63,7 +63,7 @@ def run_answers_and_ctrl_c_removes_everything(_target):
         assert f"nc -q1 {WIRE4} 11211" in text and f"ping {WIRE4}" in text and "status" in text, text
         pipe = f"printf 'set k 0 0 5\\r\\nhello\\r\\nget k\\r\\nquit\\r\\n' | nc -q60 {WIRE4} 11211"
         assert must("sh", "-c", pipe) == b"STORED\r\nVALUE k 0 5\r\nhello\r\nEND\r\n"
-        must("ping", "-c", "3", "-i", "0.05", WIRE4)
+        must("ping", "-c", "3", "-w", "60", "-i", "0.05", WIRE4)
         must(f"{BUILD}/wirectl", "-s", running.socket_path, "status")
         assert running.end() in (0, 130), running.output()
         wait_for(lambda: not appliance.has_interface("wire0"), "wire0 to go")
@@ -107,7 +107,7 @@ def host_without_ipv6_gets_ipv4(_target):
         with Running() as running:
             running.wait_ready()
             assert "IPv6 is switched off" in running.output(), running.output()
-            must("ping", "-c", "3", "-i", "0.05", WIRE4)
+            must("ping", "-c", "3", "-w", "60", "-i", "0.05", WIRE4)
     finally:
         with open(switch, "w", encoding="ascii") as on:
             on.write("0")

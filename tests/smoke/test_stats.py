@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What is told of a running cache on the data port: keys by prefix, watchers, and the memory limit changed under load."""
 import contextlib
+import os
 import re
 import threading
 
@@ -135,4 +136,4 @@ def memory_limit_lowered_under_load_refuses_nobody(target):
 
 
 if __name__ == "__main__":
-    appliance.main({"workers": {"count": "2", "cpus": "0,0"}})
+    appliance.main({"workers": {"count": "2", "cpus": "{0},{0}".format(min(os.sched_getaffinity(0)))}})

@@ -13,16 +13,25 @@ import appliance
 from appliance import BUILD, WIRE4, Skip, run, test
 
 PEER_PORT = 11311
+TRIES = 10
+EXIT_NOT_SOUND = 3
 SHORT = ("--duration=300ms", "--warmup=50ms", "--timeout=2s", "--tolerance=10s", "--progress=no")
 
 
 def wireload(*arguments, port=PEER_PORT, server="127.0.0.1", status=0, timeout_s=120):
-    """The JSON result. The schedule's tolerance is wide: a shared machine's hiccups decide nothing here."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        done = run(f"{BUILD}/wireload", f"--server={server}", f"--port={port}", f"--json={result.name}", *SHORT,
-                   *arguments, timeout_s=timeout_s)
-        assert done.returncode == status, f"wireload {' '.join(arguments)}: {done.returncode} {done.stdout.decode()}"
-        return json.load(result)
+    """The JSON result. The schedule's tolerance is wide: a shared machine's hiccups decide nothing here. Where nobody had
+    a core for as long as the load lasted, nothing is known, and it is made again."""
+    for _ in range(TRIES):
+        with tempfile.NamedTemporaryFile(suffix=".json") as result:
+            done = run(f"{BUILD}/wireload", f"--server={server}", f"--port={port}", f"--json={result.name}", *SHORT,
+                       *arguments, timeout_s=timeout_s)
+            said = f"wireload {' '.join(arguments)}: {done.returncode} {done.stdout.decode()}"
+            assert done.returncode in (status, EXIT_NOT_SOUND), said
+            found = json.load(result)
+        if "result" not in found or found["result"]["counts"]["replies"] > 0:  # none after preloading only
+            break
+    assert done.returncode == status, said
+    return found
 
 
 def complaint(*arguments, status):

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """Two workers on one CPU: both are used, and a key stored through one is seen through the other."""
+import os
+
 import appliance
 from appliance import exchange, fetched, store, test
 
@@ -52,7 +54,7 @@ def counter_raised_over_both_workers_loses_nothing(target):
 @test(appliance_only=True)
 def ping_and_both_families_work_with_two_queues(target):
     for host in [appliance.WIRE4] + ([appliance.WIRE6] if appliance.ipv6_possible() else []):
-        appliance.must("ping", "-c", "10", "-i", "0.02", "-W", "5", host)
+        appliance.must("ping", "-c", "10", "-w", "60", "-i", "0.02", host)
         for _ in range(16):
             with target.connect(host) as stream:
                 store(stream, b"two", b"queues")
@@ -83,4 +85,4 @@ def watcher_sees_what_happens_on_both_workers(target):
 
 
 if __name__ == "__main__":
-    appliance.main({"workers": {"count": "2", "cpus": "0,0"}})
+    appliance.main({"workers": {"count": "2", "cpus": "{0},{0}".format(min(os.sched_getaffinity(0)))}})
