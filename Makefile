@@ -126,6 +126,8 @@ endef
 # This one makes the store's allocations fail.
 $(B)/unit/store/test_failures: UNIT_LD_store += $(addprefix -Wl$(comma)--wrap=,mmap munmap malloc calloc realloc aligned_alloc free)
 comma := ,
+# This one's time is virtual.
+$(B)/unit/store/test_waits: UNIT_LD_store += -Wl,--wrap=sched_yield,--wrap=nanosleep,--wrap=clock_gettime
 # Here who spins lets a chosen thread go on.
 $(B)/unit/linear/test_interrupted: UNIT_LD_linear += -Wl,--wrap=sched_yield,--wrap=index_grow
 # These make memory read-only, the linker's tables too: everything is bound before.

@@ -11,17 +11,24 @@
 /* Of a partition's segments, at most 1/16 are open over all threads. */
 #define OPEN_PART           16u
 /*
- * Rounds of looking for memory while other threads have not yet quiesced: a few microseconds of pauses for
- * threads that run, then yields, a few milliseconds, then sleeps for one that was preempted on a machine that is busy:
- * its turn comes after some tens of milliseconds. A third of a second at most, and who waited in vain does not
- * wait again for the same epoch.
+ * Looking for memory while other threads have not yet quiesced: a few microseconds of pauses for threads that run, then
+ * yields, then sleeps for one that was preempted on a machine that is busy: its turn comes after some tens of
+ * milliseconds. Yields and sleeps are bounded by the clock, since each lasts as long as other programs' turns, and who
+ * waited in vain does not wait again for the same epoch.
  */
-#define REFILL_ROUNDS       6144u
+#define REFILL_EFFORTS      6144u
 #define REFILL_PAUSE_ROUNDS 256u
-#define REFILL_YIELD_ROUNDS 4096u
+#define REFILL_YIELDS_NS    2000000u
+#define REFILL_WAIT_NS      1000000000u
 #define REFILL_SLEEP_NS     100000
 /* Rounds after which a writer stops moving items and drops them, and does without what is in limbo. */
 #define REFILL_MOVE_ROUNDS  8u
+
+struct refill {
+	unsigned round;
+	unsigned efforts;  /* rounds that were no waiting */
+	uint64_t began_ns; /* to wait longer than pauses; 0: not yet */
+};
 
 static void
 open_seal(struct store_thread *thread, struct partition *part, struct open_segment *open)
@@ -60,37 +67,54 @@ refill_effort(struct store_thread *thread, struct partition *part, unsigned roun
 	return evict_inline(thread, part, round >= REFILL_MOVE_ROUNDS);
 }
 
-static void
-refill_wait(unsigned round)
+static uint64_t
+monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Sleeping helps when a thread is late, not against pins. False when it was long enough. */
+static bool
+refill_wait(struct refill *refill, bool late)
 {
 	const struct timespec pause = {.tv_nsec = REFILL_SLEEP_NS};
 
-	if (round < REFILL_PAUSE_ROUNDS)
+	if (refill->round < REFILL_PAUSE_ROUNDS) {
 		_mm_pause();
-	else if (round < REFILL_YIELD_ROUNDS)
+		return true;
+	}
+	uint64_t now_ns = monotonic_ns();
+	if (refill->began_ns == 0)
+		refill->began_ns = now_ns;
+	uint64_t waited_ns = now_ns - refill->began_ns;
+	if (waited_ns < REFILL_YIELDS_NS)
 		sched_yield();
-	else
+	else if (late && waited_ns < REFILL_WAIT_NS)
 		nanosleep(&pause, NULL);
+	else
+		return false;
+	return true;
 }
 
 /* False when no more can be done. */
 static bool
-refill_again(struct store_thread *thread, struct partition *part, unsigned round)
+refill_again(struct store_thread *thread, struct partition *part, struct refill *refill)
 {
-	if (refill_effort(thread, part, round))
-		return round < REFILL_ROUNDS;
+	if (refill_effort(thread, part, refill->round))
+		return refill->efforts++ < REFILL_EFFORTS;
 	if (atomic_load_explicit(&part->limbo_len, memory_order_relaxed) == 0)
 		return false; /* nothing will come */
 	uint64_t safe = epoch_safe(thread->store, thread);
-	/* Sleeping helps when a thread is late, not against pins. */
 	bool late = safe < atomic_load_explicit(&thread->store->epoch, memory_order_relaxed);
-	if (round >= (late ? REFILL_ROUNDS : REFILL_YIELD_ROUNDS) ||
-	    (round >= REFILL_PAUSE_ROUNDS && safe == thread->waited_epoch)) {
+	if ((refill->round >= REFILL_PAUSE_ROUNDS && safe == thread->waited_epoch) ||
+	    !refill_wait(refill, late)) {
 		thread->waited_epoch = safe;
 		return false;
 	}
 	COUNT(thread, grace_waits);
-	refill_wait(round);
 	return true;
 }
 
@@ -99,16 +123,16 @@ refill_segment(struct store_thread *thread, struct partition *part, uint32_t cla
 {
 	uint32_t reserve = segment_reserve(part, thread->store);
 
-	for (unsigned round = 0;; round++) {
+	for (struct refill refill = {0};; refill.round++) {
 		uint32_t segment = segment_take(part, reserve, class);
 		if (segment != SEGMENT_NONE)
 			return segment;
-		if (round >= REFILL_MOVE_ROUNDS) {
+		if (refill.round >= REFILL_MOVE_ROUNDS) {
 			segment = segment_take_for_limbo(part, reserve, class);
 			if (segment != SEGMENT_NONE)
 				return segment;
 		}
-		if (!refill_again(thread, part, round))
+		if (!refill_again(thread, part, &refill))
 			break;
 	}
 	return segment_take_for_limbo(part, reserve / 2, class);
@@ -119,13 +143,13 @@ alloc_index_segment(struct store_thread *thread, struct partition *part)
 {
 	uint32_t reserve = segment_reserve(part, thread->store);
 
-	for (unsigned round = 0;; round++) {
+	for (struct refill refill = {0};; refill.round++) {
 		uint32_t segment = segment_take_index(part, reserve);
 		if (segment != SEGMENT_NONE)
 			return segment;
 		if (atomic_load_explicit(&part->index_segments, memory_order_relaxed) >=
 		        part->index_segments_max ||
-		    !refill_again(thread, part, round))
+		    !refill_again(thread, part, &refill))
 			return SEGMENT_NONE;
 	}
 }
