@@ -166,8 +166,8 @@ test-linear: ## SECONDS=n and SEED=s: random operations of threads, recorded and
 
 .PHONY: test-model
 OPERATIONS ?= 1000000
-test-model: $(B)/unit/store/test_model ## OPERATIONS=n in virtual time, answered as a plain map would
-	scripts/run-tests --verbose "$< $(OPERATIONS)"
+test-model: $(B)/unit/store/test_model ## OPERATIONS=n and SEED=s in virtual time, answered as a plain map would
+	WIRECACHE_SEED=$(SEED) scripts/run-tests --verbose "$< $(OPERATIONS)"
 
 .PHONY: stress-store
 READS ?= 150000000

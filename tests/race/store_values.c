@@ -9,7 +9,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #define THREADS     4u
 #define KEYS        40000u
@@ -244,7 +243,7 @@ main(int argc, char **argv)
 	};
 
 	stress.reads_each = (argc > 1 ? strtoull(argv[1], NULL, 10) : READS) / THREADS;
-	stress.seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
+	stress.seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
 	print_message("# seed %llu\n", (unsigned long long)stress.seed);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

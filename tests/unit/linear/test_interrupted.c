@@ -2,13 +2,11 @@
  * Races of two operations, each played with the first stopped at one of its instructions while the second runs, at all of
  * them in turn, and every history given to the checker of linearisability. What two threads can do to each other with one
  * interruption is thus tried in full, and in the same way each time. Pairs that never were wrong are stopped at every
- * few instructions only, from another one on each time; `test_interrupted all` stops them everywhere.
+ * few instructions only; `test_interrupted N` begins N later, `test_interrupted all` stops them everywhere.
  */
 #include "../../linear/act.h"
 #include "../store/fixture.h"
 #include "../turns.h"
-
-#include <time.h>
 
 #define OPS_MAX   6u
 #define CAS_SEEN  UINT64_MAX /* the CAS that this thread saw last */
@@ -32,7 +30,7 @@ struct part {
 static struct fix fix;
 static struct actor actors[2];
 static _Atomic uint64_t moments;
-static unsigned plays; /* so far; begins anywhere */
+static unsigned plays; /* so far, and the N given */
 static bool everywhere;
 
 #ifdef __SANITIZE_THREAD__
@@ -532,7 +530,7 @@ main(int argc, char **argv)
 	};
 
 	everywhere = argc > 1 && strcmp(argv[1], "all") == 0;
-	plays = (unsigned)time(NULL) % 1000;
+	plays = argc > 1 && !everywhere ? (unsigned)strtoul(argv[1], NULL, 10) : 0;
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, open_store, close_store);
 }
