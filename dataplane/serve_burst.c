@@ -10,6 +10,34 @@ serve_gets_plain(const struct serve *serve)
 	return !serve->config.auth && !serve_watched(serve, WATCH_FETCHERS | SERVE_DETAIL);
 }
 
+/* Each key passes here once, as in serve_count_key(). */
+static inline void
+count_keys(struct serve *serve, const struct store_probe *probes, unsigned n)
+{
+	if (__builtin_expect(serve->sample_left > n, 1)) {
+		serve->sample_left -= n;
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		serve_count_key(serve, &probes[i].key);
+}
+
+/* Counts the keys but for those left to others; returns how many these are. */
+static __attribute__((noinline)) unsigned
+count_some_keys(
+    struct serve *serve, const struct store_probe *probes, unsigned n, const struct store_found *found)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (serve_found_left(&found[i]))
+			left++;
+		else
+			serve_count_key(serve, &probes[i].key);
+	}
+	return left;
+}
+
 void
 serve_gets(struct serve *serve, const struct store_probe *probes, unsigned n, uint32_t value_max,
     struct store_found *found)
@@ -17,12 +45,10 @@ serve_gets(struct serve *serve, const struct store_probe *probes, unsigned n, ui
 	const unsigned hits = store_probe_get(serve->thread, probes, n, value_max, found);
 	unsigned left = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		if (__builtin_expect(serve_found_left(&found[i]), 0))
-			left++;
-		else
-			serve_count_key(serve, &probes[i].key);
-	}
+	if (__builtin_expect(hits == n, 1))
+		count_keys(serve, probes, n);
+	else
+		left = count_some_keys(serve, probes, n, found);
 	serve->counters.cmd_get += n - left;
 	serve->counters.get_hits += hits;
 	serve->counters.get_misses += n - left - hits;

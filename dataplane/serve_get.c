@@ -346,7 +346,7 @@ row_room(struct serve_call *call, struct chunk *chunk, uint32_t need)
 
 static inline enum serve_state
 answer_found(struct serve_call *call, struct multiget *get, struct chunk *chunk, const struct store_key *key,
-    const struct store_found *found)
+    const struct store_found *found, const uint8_t *reach)
 {
 	/* Copies: what is written could be they, for all that the compiler knows. */
 	const struct store_found hit = *found;
@@ -362,7 +362,7 @@ answer_found(struct serve_call *call, struct multiget *get, struct chunk *chunk,
 		if (state != SERVE_GO_ON)
 			return state;
 	}
-	to = serve_hit_head(chunk->at, &asked, &hit, get->end - asked.bytes > ROW_KEY_REACH);
+	to = serve_hit_head(chunk->at, &asked, &hit, asked.bytes < reach);
 	proto_copy(to, hit.value, hit.value_bytes);
 	memcpy(to + hit.value_bytes, VALUE_END, 2);
 	chunk->at = to + hit.value_bytes + 2;
@@ -376,6 +376,8 @@ answer_rows(struct serve_call *call, struct multiget *get, struct chunk *chunk)
 	struct serve *serve = call->serve;
 	struct store_probe probes[SERVE_BATCH];
 	struct store_found found[SERVE_BATCH];
+	/* What begins before this may be read beyond its end. */
+	const uint8_t *reach = get->end - get->at > ROW_KEY_REACH ? get->end - ROW_KEY_REACH : get->at;
 	enum serve_state state = SERVE_GO_ON;
 	unsigned len;
 
@@ -387,13 +389,15 @@ answer_rows(struct serve_call *call, struct multiget *get, struct chunk *chunk)
 		store_probe_load(serve->store, probes, len);
 		serve_gets(serve, probes, len, ROW_VALUE_MAX, found);
 		for (unsigned i = 0; i < len; i++) {
-			state = answer_found(call, get, chunk, &probes[i].key, &found[i]);
+			state = answer_found(call, get, chunk, &probes[i].key, &found[i], reach);
 			if (__builtin_expect(state != SERVE_GO_ON, 0)) {
 				uncount(serve, found + i, len - i);
+				get->at = probes[i].key.bytes;
 				return state;
 			}
-			get->at = probes[i].key.bytes + probes[i].key.len;
 		}
+		if (len > 0)
+			get->at = probes[len - 1].key.bytes + probes[len - 1].key.len;
 	} while (len == SERVE_BATCH);
 	return SERVE_GO_ON;
 }
