@@ -9,7 +9,7 @@ from benchlib import store
 
 CACHED_KEYS = 4096  # of 16 bytes with values of 32: 300 KB of items, and as many requests as link_ceiling makes once
 ITEM_BYTES = 72  # of the DRAM-resident ones: header, key, value, and their part of the index
-BIG = {"value_size": 1 << 20, "keys": 64, "connections": 16}
+BIG = {"value_size": 1 << 20, "keys": 4, "connections": 16}  # few values: it is sending that is compared
 PIPELINE = {"connections": 64, "per_segment": 16, "pipeline": 16}
 MULTIGET = {"connections": 32, "multiget": 100}
 WINDOWS = 100  # of an open loop: 20 ms each

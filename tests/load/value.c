@@ -68,6 +68,19 @@ value_write(
 		    out + words * WORD_BYTES, start + (index + words) * SERIES_STEP, 0, bytes % WORD_BYTES);
 }
 
+/* Do len bytes from data on differ from a word's from byte `skip` on? With `room` >= 8 readable bytes it needs no call. */
+static inline bool
+part_differs(const uint8_t *data, uint64_t word, uint32_t skip, uint32_t len, uint32_t room)
+{
+	uint64_t seen;
+
+	word >>= skip * 8;
+	if (__builtin_expect(room < WORD_BYTES, 0))
+		return memcmp(data, &word, len) != 0;
+	memcpy(&seen, data, WORD_BYTES);
+	return (seen ^ word) << (WORD_BYTES - len) * 8 != 0;
+}
+
 /* A few words of the series, one after the other: for as few the vector's set-up would cost more than it saves. */
 static uint64_t
 few_words_differ(const uint8_t *data, uint64_t expected, uint32_t words)
@@ -123,7 +136,14 @@ series_equals(const uint8_t *data, uint64_t start, uint32_t index, uint32_t byte
 		differences = many_words_differ(data, expected, many / 8);
 	differences |=
 	    few_words_differ(data + many * WORD_BYTES, expected + many * SERIES_STEP, words - many);
-	return differences == 0 && (rest == 0 || memcmp(data + words * WORD_BYTES, &tail, rest) == 0);
+	if (rest > 0 && words > 0) { /* the last eight bytes: compared above but for the rest */
+		uint64_t last;
+		memcpy(&last, data + bytes - WORD_BYTES, WORD_BYTES);
+		differences |= last >> (WORD_BYTES - rest) * 8 ^ (tail & ((1ull << rest * 8) - 1));
+	} else if (rest > 0) {
+		differences |= part_differs(data, tail, 0, rest, rest);
+	}
+	return differences == 0;
 }
 
 /* What came of word 0; judged when it is complete. Returns the bytes taken. */
@@ -188,10 +208,10 @@ value_check_feed(struct value_check *check, const uint8_t *data, uint32_t bytes,
 	if (check->done + bytes > compare_bytes)
 		bytes = compare_bytes > check->done ? compare_bytes - check->done : 0;
 	while (bytes > 0 && (check->done < VALUE_HEAD_BYTES || check->done % WORD_BYTES != 0)) {
-		uint8_t expected[WORD_BYTES];
 		uint64_t word = word_at(check->key_hash, version, check->total, check->done / WORD_BYTES);
-		uint32_t len = word_bytes(expected, word, check->done, bytes);
-		check->right &= memcmp(expected, data, len) == 0;
+		uint32_t skip = check->done % WORD_BYTES, len = WORD_BYTES - skip;
+		len = len < bytes ? len : bytes;
+		check->right &= !part_differs(data, word, skip, len, bytes);
 		data += len, check->done += len, bytes -= len;
 	}
 	if (bytes > 0)
