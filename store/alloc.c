@@ -285,11 +285,8 @@ alloc_chunk_expiry(struct partition *part, const struct chunk *chunk, uint32_t e
 }
 
 void
-alloc_note_expiry(struct partition *part, const struct item *item, uint32_t expiry)
+alloc_widen_expiry(struct segment *seg, uint32_t latest)
 {
-	struct segment *seg = segment_of(part, pointer_location(part, item));
-	uint32_t latest = expiry ? expiry : UINT32_MAX;
-
 	expires_max_raise(seg, latest);
 	uint32_t seen = atomic_load_explicit(&seg->expires_min, memory_order_relaxed);
 	while (seen > latest && !atomic_compare_exchange_weak_explicit(&seg->expires_min, &seen, latest,

@@ -9,7 +9,7 @@
 #ifndef WIRECACHE_STORE_ALLOC_H
 #define WIRECACHE_STORE_ALLOC_H
 
-#include "store/internal.h"
+#include "store/segment.h"
 
 /* Chunks: at most 256 KiB; the end of a segment is left unused when less than this fits. */
 #define CHUNK_BYTES_MAX (256u << 10)
@@ -110,7 +110,19 @@ void alloc_fill_end(struct partition *part, const void *record);
 void alloc_chunk_expiry(struct partition *part, const struct chunk *chunk, uint32_t expiry);
 
 /* Tells the segment of an expiry: at publishing and touching. */
-void alloc_note_expiry(struct partition *part, const struct item *item, uint32_t expiry);
+void alloc_widen_expiry(struct segment *seg, uint32_t latest);
+
+static inline void
+alloc_note_expiry(struct partition *part, const struct item *item, uint32_t expiry)
+{
+	struct segment *seg = segment_of(part, pointer_location(part, item));
+	uint32_t latest = expiry ? expiry : UINT32_MAX;
+
+	if (__builtin_expect(atomic_load_explicit(&seg->expires_max, memory_order_relaxed) < latest ||
+	                         atomic_load_explicit(&seg->expires_min, memory_order_relaxed) > latest,
+	        0))
+		alloc_widen_expiry(seg, latest);
+}
 
 /* An item left the index: its bytes, chunks included, are dead. Counts it out. */
 void alloc_dead(struct store_thread *thread, struct partition *part, const struct item *item);

@@ -216,7 +216,7 @@ swing(struct store_thread *thread, struct draft *draft, struct index_cursor *cur
 	atomic_store_explicit(&item->meta, meta | sequence << ITEM_SEQUENCE_SHIFT, memory_order_relaxed);
 	publish->cas = item_visible_cas(thread->store, item, item_meta(item));
 	if (hit)
-		index_swing(cursor, hit, place);
+		index_swing(hit, place);
 	else if (!index_insert(cursor, place))
 		return false;
 	alloc_note_expiry(draft->part, item, item_expiry(item));

@@ -120,7 +120,7 @@ move_publish(struct partition *part, uint64_t hash, const struct item *from, str
 		item_expiry_set(to, item_expiry(from));
 		item_hits_set(to, hits);
 		alloc_note_expiry(part, to, item_expiry(from));
-		index_swing(&cursor, &hit, index_place(part, hash, to, bytes));
+		index_swing(&hit, index_place(part, hash, to, bytes));
 	}
 	index_unlock(&cursor);
 	return found;

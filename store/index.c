@@ -140,43 +140,20 @@ bucket_lock(struct bucket *bucket, uint32_t *control)
 {
 	unsigned spins = 0;
 
-	for (;;) {
-		uint32_t seen = atomic_load_explicit(&bucket->control, memory_order_relaxed);
-		/* acquire pairs with the release in bucket_unlock() */
-		if (!(seen & CONTROL_LOCK) &&
-		    atomic_compare_exchange_weak_explicit(&bucket->control, &seen, seen | CONTROL_LOCK,
-		        memory_order_acquire, memory_order_relaxed)) {
-			*control = seen;
-			return;
-		}
+	while (!bucket_try_lock(bucket, control))
 		spin_pause(&spins);
-	}
 }
 
 void
-bucket_unlock(struct bucket *bucket, uint32_t control)
+index_lock_again(struct index_cursor *cursor)
 {
-	atomic_store_explicit(&bucket->control, control, memory_order_release);
-}
-
-void
-index_lock(struct partition *part, uint64_t hash, struct index_cursor *cursor)
-{
-	cursor->part = part;
-	cursor->hash = hash;
 	for (;;) {
-		cursor->home = index_home(part, hash);
+		cursor->home = index_home(cursor->part, cursor->hash);
 		bucket_lock(cursor->home, &cursor->control);
-		if (index_home(part, hash) == cursor->home)
+		if (index_home(cursor->part, cursor->hash) == cursor->home)
 			return;
-		bucket_unlock(cursor->home, cursor->control); /* the key went to another table meanwhile */
+		index_unlock(cursor); /* the key went to another table meanwhile */
 	}
-}
-
-void
-index_unlock(struct index_cursor *cursor)
-{
-	bucket_unlock(cursor->home, cursor->control);
 }
 
 /* The lines of a locked home. */
@@ -187,15 +164,10 @@ cursor_lines(const struct index_cursor *cursor)
 }
 
 bool
-index_seek(struct index_cursor *cursor, const struct store_key *key, struct index_hit *hit)
+index_seek_spilled(struct index_cursor *cursor, const struct store_key *key, struct index_hit *hit)
 {
-	uint32_t tag = hash_tag(cursor->part, cursor->hash);
-
-	if (bucket_find(cursor->part, cursor->home, tag, key->bytes, key->len, hit))
-		return true;
-	if (!control_displaced(cursor->control, cursor->hash))
-		return false;
 	struct key_lines lines = cursor_lines(cursor);
+
 	return lines_find(cursor->part, &lines, key, hit);
 }
 
@@ -205,15 +177,6 @@ index_seek_location(struct index_cursor *cursor, uint64_t location, struct index
 	struct bucket *table = cursor->home - hash_home(cursor->part, cursor->hash);
 
 	return table_find_location(cursor->part, table, cursor->hash, location, hit);
-}
-
-/* The label first: who sees the slot sees it, too. */
-static void
-slot_fill(struct bucket *bucket, unsigned slot, struct index_place place)
-{
-	atomic_store_explicit(&bucket->label[slot], place.label, memory_order_relaxed);
-	/* release publishes the item: pairs with slot_load() */
-	atomic_store_explicit(&bucket->slot[slot], place.location, memory_order_release);
 }
 
 bool
@@ -268,13 +231,6 @@ index_insert(struct index_cursor *cursor, struct index_place place)
 {
 	struct key_lines lines = cursor_lines(cursor);
 	return lines_claim(&lines, cursor->hash, place, &cursor->control);
-}
-
-void
-index_swing(struct index_cursor *cursor, struct index_hit *hit, struct index_place place)
-{
-	(void)cursor;
-	slot_fill(hit->line, hit->slot, place);
 }
 
 void

@@ -235,16 +235,77 @@ bool index_find_location(
 bool index_find_owner(const struct partition *part, uint64_t hash, uint32_t ordinal, uint64_t chunk_location,
     struct index_hit *hit);
 
-void index_lock(struct partition *part, uint64_t hash, struct index_cursor *cursor);
-void index_unlock(struct index_cursor *cursor);
+/* Locks a key's home line; the spin, and what to do when the key has gone to another table meanwhile. */
+void index_lock_again(struct index_cursor *cursor);
+
+static inline bool
+bucket_try_lock(struct bucket *bucket, uint32_t *control)
+{
+	*control = atomic_load_explicit(&bucket->control, memory_order_relaxed);
+	/* acquire pairs with the release in bucket_unlock() */
+	return !(*control & CONTROL_LOCK) &&
+	       atomic_compare_exchange_weak_explicit(&bucket->control, control, *control | CONTROL_LOCK,
+	           memory_order_acquire, memory_order_relaxed);
+}
+
+static inline void
+bucket_unlock(struct bucket *bucket, uint32_t control)
+{
+	atomic_store_explicit(&bucket->control, control, memory_order_release);
+}
+
+static inline void
+index_unlock(struct index_cursor *cursor)
+{
+	bucket_unlock(cursor->home, cursor->control);
+}
+
+static inline void
+index_lock(struct partition *part, uint64_t hash, struct index_cursor *cursor)
+{
+	cursor->part = part;
+	cursor->hash = hash;
+	cursor->home = index_home(part, hash);
+	if (__builtin_expect(!bucket_try_lock(cursor->home, &cursor->control), 0))
+		index_lock_again(cursor);
+	else if (__builtin_expect(index_home(part, hash) != cursor->home, 0)) {
+		index_unlock(cursor);
+		index_lock_again(cursor);
+	}
+}
 
 /* Under the cursor's lock. */
-bool index_seek(struct index_cursor *cursor, const struct store_key *key, struct index_hit *hit);
+bool index_seek_spilled(struct index_cursor *cursor, const struct store_key *key, struct index_hit *hit);
+
+static inline bool
+index_seek(struct index_cursor *cursor, const struct store_key *key, struct index_hit *hit)
+{
+	if (bucket_find(
+	        cursor->part, cursor->home, hash_tag(cursor->part, cursor->hash), key->bytes, key->len, hit))
+		return true;
+	return control_displaced(cursor->control, cursor->hash) && index_seek_spilled(cursor, key, hit);
+}
+
 bool index_seek_location(struct index_cursor *cursor, uint64_t location, struct index_hit *hit);
 /* False when home and spill lines are full. */
 bool index_insert(struct index_cursor *cursor, struct index_place place);
+
+/* The label first: who sees the slot sees it, too. */
+static inline void
+slot_fill(struct bucket *bucket, unsigned slot, struct index_place place)
+{
+	atomic_store_explicit(&bucket->label[slot], place.label, memory_order_relaxed);
+	/* release publishes the item: pairs with slot_load() */
+	atomic_store_explicit(&bucket->slot[slot], place.location, memory_order_release);
+}
+
 /* Replaces the item in a slot. */
-void index_swing(struct index_cursor *cursor, struct index_hit *hit, struct index_place place);
+static inline void
+index_swing(struct index_hit *hit, struct index_place place)
+{
+	slot_fill(hit->line, hit->slot, place);
+}
+
 void index_remove(struct index_cursor *cursor, struct index_hit *hit);
 
 /* Carves the first tables out of segments: 0 or -ENOMEM. */
@@ -289,7 +350,6 @@ table_lines(const struct partition *part)
 }
 
 void bucket_lock(struct bucket *bucket, uint32_t *control);
-void bucket_unlock(struct bucket *bucket, uint32_t control);
 
 /* Puts an item in a line that no other thread fills; false: full. */
 bool bucket_claim(struct bucket *bucket, struct index_place place);

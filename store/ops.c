@@ -9,6 +9,7 @@
 #include "store/fill.h"
 #include "store/join.h"
 #include "store/life.h"
+#include "store/put.h"
 #include "store/read.h"
 
 #define EXPTIME_RELATIVE_MAX_S (60 * 60 * 24 * 30)
@@ -91,6 +92,8 @@ store_put(struct store_thread *thread, const struct store_key *key, const struct
 		COUNT(thread, too_large);
 		return STORE_TOO_LARGE;
 	}
+	if (__builtin_expect(put_is_plain(write, value_bytes), 1))
+		return put_plain(thread, key, write, value, value_bytes, cas);
 	if (!mode_joins(write->mode))
 		return put_whole(thread, key, write, value, value_bytes, cas);
 	struct join join = {
