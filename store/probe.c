@@ -25,10 +25,19 @@ store_probe_hash(const struct store *store, struct store_probe *probes, unsigned
 }
 
 void
-store_probe_load(const struct store *store, const struct store_probe *probes, unsigned n)
+store_probe_load(const struct store *store, struct store_probe *probes, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		read_prefetch_item(probes[i].part_, probes[i].key.hash, probes[i].place_);
+		probes[i].spilled_ =
+		    read_prefetch_item(probes[i].part_, probes[i].key.hash, probes[i].place_);
+}
+
+void
+store_probe_load_spilled(const struct store *store, const struct store_probe *probes, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (__builtin_expect(probes[i].spilled_, 0))
+			read_prefetch_spilled(probes[i].part_, probes[i].key.hash, probes[i].place_);
 }
 
 /* A hit that is still to be counted. */
@@ -50,7 +59,7 @@ probe_get(struct store_thread *thread, const struct store_probe *probe, uint32_t
 	found->value = NULL;
 	found->value_bytes = 0;
 	partition_count(thread, part);
-	if (!read_alive(thread, index_find_at(part, &probe->key, probe->place_, &hit), &hit, &meta, &expiry))
+	if (!read_alive(thread, index_find(part, &probe->key, &hit), &hit, &meta, &expiry))
 		return false;
 	found->value_bytes = item_value_bytes(hit.item, meta);
 	if (__builtin_expect(found->value_bytes > value_max || (meta & ITEM_CHUNKED), 0)) {

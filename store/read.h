@@ -85,9 +85,25 @@ read_alive(
 	return false;
 }
 
-/* The first lines of what the tags in a home line say may be the item; when none does and something of the key's kind
- * is displaced, the spill lines. */
+/* Asks for the items that these matches in a line name, all their lines. */
 static inline void
+read_prefetch_matches(const struct partition *part, const struct bucket *line, unsigned mask)
+{
+	for (; mask; mask &= mask - 1) {
+		uint32_t slot = match_slot(mask);
+		const char *item = location_pointer(part, slot_load(&line->slot[slot]));
+		uint32_t lines = atomic_load_explicit(&line->label[slot], memory_order_relaxed) &
+		                 ((1u << LABEL_LINES) - 1);
+		for (uint32_t i = 0; i <= lines; i++)
+			__builtin_prefetch(item + i * STORE_LINE_BYTES);
+	}
+}
+
+/*
+ * Asks for what the tags in a home line say may be the item. When none does and something of the key's kind is displaced,
+ * asks for the spill lines and returns true: read_prefetch_spilled() goes on when they have come.
+ */
+static inline bool
 read_prefetch_item(const struct partition *part, uint64_t hash, const struct bucket *home)
 {
 	unsigned mask = bucket_match(home, hash_tag(part, hash));
@@ -97,15 +113,20 @@ read_prefetch_item(const struct partition *part, uint64_t hash, const struct buc
 		    key_lines(part, (struct bucket *)(uintptr_t)home - hash_home(part, hash), hash);
 		__builtin_prefetch(lines.line[1]);
 		__builtin_prefetch(lines.line[2]);
+		return true;
 	}
-	for (; mask; mask &= mask - 1) {
-		uint32_t slot = match_slot(mask);
-		const char *item = location_pointer(part, slot_load(&home->slot[slot]));
-		uint32_t lines = atomic_load_explicit(&home->label[slot], memory_order_relaxed) &
-		                 ((1u << LABEL_LINES) - 1);
-		for (uint32_t i = 0; i <= lines; i++)
-			__builtin_prefetch(item + i * STORE_LINE_BYTES);
-	}
+	read_prefetch_matches(part, home, mask);
+	return false;
+}
+
+static inline void
+read_prefetch_spilled(const struct partition *part, uint64_t hash, const struct bucket *home)
+{
+	struct key_lines lines =
+	    key_lines(part, (struct bucket *)(uintptr_t)home - hash_home(part, hash), hash);
+
+	for (unsigned i = 1; i < LINES_OF_A_KEY; i++)
+		read_prefetch_matches(part, lines.line[i], bucket_match(lines.line[i], hash_tag(part, hash)));
 }
 
 #endif

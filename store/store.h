@@ -155,12 +155,14 @@ enum store_status store_get(
     struct store_thread *thread, const struct store_key *key, struct store_view *view);
 
 /*
- * A burst of plain gets in three stages, each over all keys before the next begins, so that what memory is slow with
- * overlaps: store_probe_hash(), store_probe_load(), store_probe_get(); no store_quiesce() between them.
+ * A burst of plain gets in stages, each over all keys before the next begins, so that what memory is slow with overlaps:
+ * store_probe_hash(), store_probe_load(), store_probe_load_spilled(), store_probe_get(). The two in the middle are hints:
+ * whatever happens between two stages, the last one finds what is there then.
  */
 struct store_probe {
 	struct store_key key;       /* bytes and len by the caller; hash by store_probe_hash() */
 	const void *part_, *place_; /* owned by the store */
+	bool spilled_;              /* the same: what may be the item is named elsewhere than at its place */
 };
 
 /* What a plain get says of an item. Valid as long as a view. */
@@ -171,7 +173,8 @@ struct store_found {
 };
 
 void store_probe_hash(const struct store *store, struct store_probe *probes, unsigned n);
-void store_probe_load(const struct store *store, const struct store_probe *probes, unsigned n);
+void store_probe_load(const struct store *store, struct store_probe *probes, unsigned n);
+void store_probe_load_spilled(const struct store *store, const struct store_probe *probes, unsigned n);
 /* As store_get() for each key, but for values above value_max bytes, which are neither read nor counted. Returns the hits. */
 unsigned store_probe_get(struct store_thread *thread, const struct store_probe *probes, unsigned n,
     uint32_t value_max, struct store_found *found);
