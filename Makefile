@@ -259,7 +259,7 @@ test-differential: ## CASES=n commands of each grammar, SEED=s, to memcached and
 	@SMOKE_BUILD=$(abspath $(B)) scripts/run-tests --verbose --timeout 7200 \
 		"$(DIFFERENTIAL_TEST) --cases $(CASES) --seed $(SEED)"
 
-$(B)/bench/link_ceiling: $(B)/obj/tests/bench/link_ceiling.o $(B)/obj/tests/load/popularity.o $(B)/obj/tests/load/thread.o
+$(B)/bench/link_ceiling: $(B)/obj/tests/bench/link_ceiling.o $(B)/obj/tests/load/popularity.o $(B)/obj/tests/load/thread.o $(B)/obj/tests/load/value.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) -o $@ $^ $(DPDK_LIBS) -lm

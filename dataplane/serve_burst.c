@@ -5,9 +5,9 @@
 #include "dataplane/serve_internal.h"
 
 bool
-serve_gets_plain(const struct serve *serve)
+serve_burst_plain(const struct serve *serve)
 {
-	return !serve->config.auth && !serve_watched(serve, WATCH_FETCHERS | SERVE_DETAIL);
+	return !serve->config.auth && !serve_watched(serve, WATCH_FETCHERS | WATCH_MUTATIONS | SERVE_DETAIL);
 }
 
 /* Each key passes here once, as in serve_count_key(). */
@@ -52,4 +52,22 @@ serve_gets(struct serve *serve, const struct store_probe *probes, unsigned n, ui
 	serve->counters.cmd_get += n - left;
 	serve->counters.get_hits += hits;
 	serve->counters.get_misses += n - left - hits;
+}
+
+enum proto_reply
+serve_set(struct serve *serve, const struct store_key *key, const struct serve_set *set)
+{
+	const struct store_write write = {
+	    .mode = STORE_SET,
+	    .client_flags = set->client_flags,
+	    .expires_s = store_expiry(set->exptime, serve->now_s),
+	};
+	enum store_status status;
+
+	serve_count_key(serve, key);
+	status = store_put(serve->thread, key, &write, set->value, set->value_bytes, NULL);
+	if (__builtin_expect(status != STORE_OK, 0))
+		return serve_store_refused(serve, key, PROTO_SET, status);
+	serve->counters.cmd_set++;
+	return PROTO_REPLY_STORED;
 }

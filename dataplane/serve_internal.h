@@ -320,6 +320,13 @@ enum serve_state serve_value_begin(struct serve_call *call, const struct store_k
 void serve_value_done(struct serve_call *call, enum proto_command command, bool noreply,
     const struct serve_meta_tail *meta, enum store_status status, uint64_t cas);
 
+/*
+ * The store takes no value of this size, or none now: counts that, and returns the reply. What it held before must not be
+ * served any more.
+ */
+enum proto_reply serve_store_refused(
+    struct serve *serve, const struct store_key *key, enum proto_command command, enum store_status status);
+
 /* Ends the stream because of what it sent. */
 enum serve_state serve_violated(struct serve_call *call);
 

@@ -53,9 +53,9 @@ serve_value_done(struct serve_call *call, enum proto_command command, bool norep
 		serve_out_unless(call, noreply, store_reply(status));
 }
 
-/* The store takes no value of this size, or none now. What it held before must not be served any more. */
-static enum proto_reply
-refuse(struct serve *serve, const struct store_key *key, enum proto_command command, enum store_status status)
+enum proto_reply
+serve_store_refused(
+    struct serve *serve, const struct store_key *key, enum proto_command command, enum store_status status)
 {
 	if (status == STORE_TOO_LARGE)
 		serve->counters.store_too_large++;
@@ -80,7 +80,7 @@ value_wait(struct serve_call *call, const struct store_key *key, const struct st
 		serve_note_large(serve, key->bytes, key->len, request->value_bytes);
 	status = store_reserve(serve->thread, key, write, request->value_bytes, &session->fill);
 	if (status != STORE_OK) {
-		enum proto_reply verdict = refuse(serve, key, request->command, status);
+		enum proto_reply verdict = serve_store_refused(serve, key, request->command, status);
 
 		if (serve_watched(serve, WATCH_MUTATIONS))
 			serve_event_store(serve, key, write, status, request->value_bytes);
@@ -122,7 +122,7 @@ serve_value_begin(struct serve_call *call, const struct store_key *key, const st
 	if (serve_watched(call->serve, WATCH_MUTATIONS))
 		serve_event_store(call->serve, key, write, status, bytes);
 	if (status == STORE_TOO_LARGE || status == STORE_NO_MEMORY) {
-		enum proto_reply verdict = refuse(call->serve, key, request->command, status);
+		enum proto_reply verdict = serve_store_refused(call->serve, key, request->command, status);
 
 		serve_out_unless(call, request->noreply && meta == NULL, verdict);
 		return SERVE_GO_ON;

@@ -5,7 +5,7 @@
  * prefetched, then each is answered, then all replies get their headers and leave. The last stage reads back what the
  * one before wrote, for checksums: by then the stores have reached the cache, and the loads wait for none.
  *
- * A plain get in a plain packet, which most are, takes a short way through these stages (serve_burst.h): a row of them is
+ * A plain request in a plain packet, which most are, takes a short way through these stages (udp_row.h): a row of them is
  * looked up at once, and the reply's headers are the request's turned round. Whatever it does not take goes through
  * serve_datagram(), in its place among the others.
  *
@@ -19,7 +19,7 @@
 #include <rte_prefetch.h>
 
 #include "dataplane/proto/udp_frame.h"
-#include "dataplane/serve_burst.h"
+#include "dataplane/udp_row.h"
 
 /*
  * All replies to one datagram take no more than this many, 1 MiB and a little; what would exceed it is dropped. So one
@@ -30,15 +30,17 @@
 /* Datagrams of a burst that are complete but for the headers below the frame's. */
 #define OUT_MAX 64u
 
+/*
+ * Plain requests that pass a stage at once, and how many items are on their way when the first reply is written: what
+ * is written meanwhile takes as long as memory does.
+ */
+#define STEP  8u
+#define AHEAD 16u
+
 struct udp_out {
 	struct rte_mbuf *m;
 	const struct net_flow *flow;
 };
-
-#define REPLY_HEADROOM 72u /* UDP, IPv6, a VLAN tag and Ethernet are 66 */
-
-#define GET_VALUE_MAX SERVE_BURST_VALUE_MAX(PROTO_UDP_PAYLOAD_MAX)
-_Static_assert(NET_UDP_SLACK >= SERVE_BURST_SLACK, "a plain datagram may be read by serve_burst.h");
 
 struct udp_sink {
 	struct serve_sink base;
@@ -49,13 +51,9 @@ struct udp_sink {
 	unsigned out_len;
 	struct udp_out out[OUT_MAX];
 
-	/* The burst's plain gets, and the replies to them that are written. */
-	unsigned gets_len, replies_len;
-	uint8_t iface; /* where the burst came from */
-	struct store_probe probes[NET_BURST_MAX];
-	struct store_found found[NET_BURST_MAX];
-	struct net_udp_reply replies[NET_BURST_MAX];
-	bool is_get[NET_BURST_MAX]; /* of each datagram */
+	/* The burst's plain requests, and which of its datagrams they are. */
+	struct udp_row row;
+	bool in_row[NET_BURST_MAX];
 
 	struct proto_udp_frame frame; /* of the request; then of each datagram of the reply */
 	uint16_t sent_len;            /* datagrams of earlier replies to the same request datagram */
@@ -70,21 +68,6 @@ struct udp_sink {
 
 /* ---- the sink --------------------------------------------------------------------------------- */
 
-/* Where a reply begins behind a request: headers of any kind fit before it, and it starts a cache line. */
-static inline uint32_t
-reply_offset(const struct rte_mbuf *m)
-{
-	return RTE_ALIGN_CEIL(m->data_off + m->data_len + REPLY_HEADROOM, RTE_CACHE_LINE_SIZE);
-}
-
-static inline bool
-packet_takes_reply(const struct worker *worker, const struct rte_mbuf *m)
-{
-	return m->nb_segs == 1 && m->pool == worker->pool && RTE_MBUF_DIRECT(m) &&
-	       rte_mbuf_refcnt_read(m) == 1 &&
-	       reply_offset(m) + PROTO_UDP_DATAGRAM_MAX + NET_UDP_SLACK <= m->buf_len;
-}
-
 static bool
 datagram_add(struct udp_sink *sink)
 {
@@ -93,7 +76,7 @@ datagram_add(struct udp_sink *sink)
 	if (likely(m != NULL)) {
 		sink->reusable = NULL;
 		sink->reused = true;
-		m->data_off = (uint16_t)reply_offset(m);
+		m->data_off = (uint16_t)udp_reply_offset(m);
 	} else {
 		if (sink->failed)
 			return false;
@@ -210,10 +193,6 @@ udp_sink_destroy(struct udp_sink *sink)
 static void
 out_flush(struct udp_sink *sink)
 {
-	if (sink->replies_len) {
-		net_udp_reply(sink->worker->net, sink->iface, sink->replies, sink->replies_len);
-		sink->replies_len = 0;
-	}
 	for (unsigned i = 0; i < sink->out_len; i++)
 		net_udp_output(sink->worker->net, sink->out[i].flow, sink->out[i].m);
 	sink->out_len = 0;
@@ -274,7 +253,7 @@ serve_one(struct udp_sink *sink, struct net_udp_rx *rx)
 	worker->counters.bytes_read += len;
 	net_udp_flow(rx);
 	sink->flow = &rx->flow;
-	sink->reusable = packet_takes_reply(worker, rx->m) ? rx->m : NULL;
+	sink->reusable = udp_packet_takes_reply(worker, rx->m) ? rx->m : NULL;
 	bytes += PROTO_UDP_HEADER_BYTES;
 	len -= PROTO_UDP_HEADER_BYTES;
 	sink->sent_len = 0;
@@ -322,97 +301,91 @@ admitted(struct worker *worker, struct net_udp_rx *rx, unsigned n)
 	return left;
 }
 
-/* ---- plain gets ------------------------------------------------------------------------------- */
-
-/* Is the datagram a plain get whose reply its packet can take? Then its key is noted. */
-static inline bool
-get_note(struct udp_sink *sink, const struct net_udp_rx *rx)
-{
-	const struct rte_mbuf *m = rx->m;
-	const uint8_t *bytes = rte_pktmbuf_mtod(m, const uint8_t *);
-
-	if (!rx->plain || m->data_len <= PROTO_UDP_HEADER_BYTES || !packet_takes_reply(sink->worker, m) ||
-	    !proto_udp_is_whole(bytes) ||
-	    !serve_get_read(bytes + PROTO_UDP_HEADER_BYTES, m->data_len - PROTO_UDP_HEADER_BYTES,
-	        &sink->probes[sink->gets_len].key))
-		return false;
-	sink->gets_len++;
-	return true;
-}
-
-/* Writes the reply behind the request and notes it. */
-static inline void
-get_answer(
-    struct udp_sink *sink, struct rte_mbuf *m, const struct store_key *key, const struct store_found *found)
-{
-	const uint8_t *request = rte_pktmbuf_mtod(m, const uint8_t *);
-	const uint32_t offset = reply_offset(m);
-	uint8_t *reply = (uint8_t *)m->buf_addr + offset;
-
-	proto_udp_write_single(reply, request);
-	m->data_off = (uint16_t)offset;
-	m->data_len =
-	    (uint16_t)(PROTO_UDP_HEADER_BYTES + serve_get_reply(reply + PROTO_UDP_HEADER_BYTES, key, found));
-	m->pkt_len = m->data_len;
-	sink->worker->counters.bytes_written += m->data_len;
-	sink->replies[sink->replies_len++] =
-	    (struct net_udp_reply){.m = m, .request = request - NET_UDP_HEADERS};
-}
-
 /* ---- the burst -------------------------------------------------------------------------------- */
 
 static void
-serve_and_free(struct udp_sink *sink, struct net_udp_rx *rx)
+serve_and_free(struct worker *worker, struct net_udp_rx *rx)
 {
+	struct udp_sink *sink = worker->udp_sink;
+
 	sink->reused = false;
 	serve_one(sink, rx);
 	if (!sink->reused)
 		rte_pktmbuf_free(rx->m);
 }
 
-/* n datagrams whose keys are the probes from `first` on. */
+/* One of a row: its flow ends with the call, so its replies leave before those of the others. */
 static void
-serve_gets_row(struct udp_sink *sink, struct net_udp_rx *rx, unsigned n, unsigned first)
+serve_left(struct worker *worker, struct net_udp_rx *rx)
 {
-	struct worker *worker = sink->worker;
-	uint64_t bytes = 0, served = 0;
-
-	serve_gets(worker->serve, sink->probes + first, n, GET_VALUE_MAX, sink->found + first);
-	for (unsigned i = 0; i < n; i++) {
-		const struct store_found *found = &sink->found[first + i];
-
-		if (unlikely(found->value == NULL && found->value_bytes != 0)) {
-			serve_and_free(sink, &rx[i]);
-			continue;
-		}
-		served++;
-		bytes += rx[i].m->data_len;
-		get_answer(sink, rx[i].m, &sink->probes[first + i].key, found);
-	}
-	worker->counters.bytes_read += bytes;
-	worker->counters.udp_messages += served;
+	serve_and_free(worker, rx);
+	out_flush(worker->udp_sink);
 }
 
-/* Finds the plain gets, and begins to load what all requests will need. */
-static void
+/* Finds the plain requests and begins to load what all will need. Returns whether there are no others. */
+static bool
 look_ahead(struct udp_sink *sink, const struct net_udp_rx *rx, unsigned n)
 {
 	struct worker *worker = sink->worker;
-	const bool plain = serve_gets_plain(worker->serve);
+	struct udp_row *row = &sink->row;
+	const bool plain = serve_burst_plain(worker->serve);
 
-	sink->gets_len = 0;
+	udp_row_clear(row, rx[0].flow.iface);
 	for (unsigned i = 0; i < n; i++) {
 		const struct rte_mbuf *m = rx[i].m;
 
-		sink->is_get[i] = plain && get_note(sink, &rx[i]);
-		if (unlikely(!sink->is_get[i] && m->nb_segs == 1 && m->data_len > PROTO_UDP_HEADER_BYTES))
+		sink->in_row[i] = plain && udp_row_note(row, worker, &rx[i]);
+		if (unlikely(!sink->in_row[i] && m->nb_segs == 1 && m->data_len > PROTO_UDP_HEADER_BYTES))
 			serve_peek(worker->serve,
 			    rte_pktmbuf_mtod_offset(m, const uint8_t *, PROTO_UDP_HEADER_BYTES),
 			    m->data_len - PROTO_UDP_HEADER_BYTES);
+		if (row->len - row->begun == STEP)
+			udp_row_begin(row, worker);
 	}
-	store_probe_hash(worker->items, sink->probes, sink->gets_len);
+	udp_row_begin(row, worker);
 	serve_peeked(worker->serve);
-	store_probe_load(worker->items, sink->probes, sink->gets_len);
+	return row->len == n;
+}
+
+/* Nothing but plain requests. */
+static void
+serve_plain(struct udp_sink *sink)
+{
+	struct worker *worker = sink->worker;
+	struct udp_row *row = &sink->row;
+
+	udp_row_load(row, worker, AHEAD);
+	udp_row_load_rest(row, worker, 0, STEP);
+	while (row->answered < row->len) {
+		udp_row_load_rest(row, worker, STEP, STEP);
+		udp_row_load(row, worker, STEP);
+		udp_row_answer(row, worker, STEP, serve_left);
+	}
+	udp_row_send(row, worker);
+}
+
+/* Others among the plain ones: each in its turn. */
+static void
+serve_mixed(struct udp_sink *sink, struct net_udp_rx *rx, unsigned n)
+{
+	struct worker *worker = sink->worker;
+	struct udp_row *row = &sink->row;
+	unsigned plain;
+
+	udp_row_load(row, worker, NET_BURST_MAX);
+	udp_row_load_rest(row, worker, 0, NET_BURST_MAX);
+	for (unsigned i = 0; i < n; i += plain) {
+		for (plain = 0; i + plain < n && sink->in_row[i + plain]; plain++)
+			continue;
+		if (plain) {
+			udp_row_answer(row, worker, plain, serve_left);
+		} else {
+			serve_and_free(worker, &rx[i]);
+			plain = 1;
+		}
+	}
+	udp_row_send(row, worker);
+	out_flush(sink);
 }
 
 void
@@ -421,27 +394,13 @@ udp_app_input(void *ctx, struct net_udp_rx *rx, unsigned n)
 	struct worker *worker = ctx;
 	enum stage before = stage_begin(&worker->stages, STAGE_SERVE);
 	struct udp_sink *sink = worker->udp_sink;
-	unsigned row, gets = 0;
 
-	sink->iface = rx[0].flow.iface;
 	if (unlikely(worker->guards_datagrams))
 		n = admitted(worker, rx, n);
-	look_ahead(sink, rx, n);
 	latency_serve(&worker->latency, serve_counters(worker->serve), LATENCY_UDP);
-	for (unsigned i = 0; i < n; i += row) {
-		for (row = 0; i + row < n && sink->is_get[i + row]; row++)
-			continue;
-		if (row) {
-			/* Requests before this row may have changed where its buckets lie. */
-			if (unlikely(i != 0))
-				store_probe_hash(worker->items, sink->probes + gets, row);
-			serve_gets_row(sink, rx + i, row, gets);
-			gets += row;
-		} else {
-			serve_and_free(sink, &rx[i]);
-			row = 1;
-		}
-	}
-	out_flush(sink);
+	if (likely(look_ahead(sink, rx, n)))
+		serve_plain(sink);
+	else
+		serve_mixed(sink, rx, n);
 	stage_begin(&worker->stages, before);
 }

@@ -4,13 +4,15 @@
  *
  *   link_ceiling EAL-ARGS -- reflect|count SECONDS
  *   link_ceiling EAL-ARGS -- get SECONDS KEYS uniform|zipf [RATE]
+ *   link_ceiling EAL-ARGS -- set SECONDS KEYS
  *
  * `reflect` sends requests as a memcached client would, made once and sent again and again with their reference count
  * raised, so that all cycles go to the link; testpmd sends each back (5tswap or macswap). `get` asks a cache that
  * wireload has filled for its keys of 16 bytes. Up to REQUESTS keys, uniform, have a packet each, made once as those of
  * `reflect` are, with its checksum; of more, or by zipf, the digits of another key are written into a packet before
  * it goes out again, which is safe because REQUESTS is far above what is under way. Replies are counted by their
- * length, which a miss does not have, and one in CHECK_EVERY is read. Both are closed loops with OUTSTANDING under way;
+ * length, which a miss does not have, and one in CHECK_EVERY is read. `set` stores up to REQUESTS keys with the values that
+ * wireload expects of them, and counts `STORED` as `get` counts hits. All are closed loops with OUTSTANDING under way;
  * with RATE `get` offers so many a second whatever becomes of them, and what finds the link's ring full is refused, as a
  * NIC's full ring drops. `count` sends nothing and counts what comes (txonly). One lcore, which it keeps for itself;
  * prints one line of JSON. Its rates are medians of WINDOWS parts of the time, so that what the machine does for others
@@ -31,6 +33,7 @@
 #include "tests/load/items.h"
 #include "tests/load/popularity.h"
 #include "tests/load/thread.h"
+#include "tests/load/value.h"
 
 #define BURST          32u
 #define DESCRIPTORS    2048u
@@ -40,8 +43,11 @@
 #define WARM_UP_S      1
 #define SILENCE_S      5
 #define SHORT_BYTES    64u /* a hit is longer, ARP and a miss are not */
+#define STORED         "STORED\r\n"
+#define STORED_BYTES   (HEADERS_BYTES + FRAME_HEADER + 8u) /* a frame with it */
 #define CHECK_EVERY    16u
 #define KEY_BYTES      16u
+#define VALUE_BYTES    32u /* of what `set` stores */
 #define ZIPF           0.99
 #define WINDOWS        100u
 #define DRAWN          (1u << 24) /* keys drawn ahead, so that drawing them takes no cycles while it counts */
@@ -62,7 +68,8 @@ struct ceiling {
 	uint64_t rate;     /* of `get`; 0: closed loop */
 	uint64_t rate_q32; /* the same a TSC cycle */
 	bool gets;         /* `get` */
-	uint32_t keys;     /* of `get` */
+	bool sets;         /* `set` */
+	uint32_t keys;     /* of both */
 	uint32_t *drawn;   /* for `get` with packets that are written anew, else NULL */
 	uint32_t drawn_next;
 	uint32_t hit_bytes; /* of a frame with a value, once one was seen */
@@ -111,6 +118,20 @@ key_write(struct rte_mbuf *m, uint32_t key)
 	memcpy(rte_pktmbuf_mtod_offset(m, char *, HEADERS_BYTES + FRAME_HEADER + 4), words, KEY_BYTES);
 }
 
+/* Returns its length. The key is written later, but for those of `reflect`. */
+static unsigned
+request_text(const struct ceiling *c, unsigned number, uint8_t *to)
+{
+	unsigned len;
+
+	if (!c->sets)
+		return (unsigned)sprintf((char *)to, "get key-%012u\r\n", number);
+	len = (unsigned)sprintf((char *)to, "set key-%012u 0 0 %u\r\n", number, VALUE_BYTES);
+	value_write(to + len, item_hash(number % c->keys), ITEMS_UNVERSIONED, VALUE_BYTES, 0, VALUE_BYTES);
+	memcpy(to + len + VALUE_BYTES, "\r\n", 2);
+	return len + VALUE_BYTES + 2;
+}
+
 static struct rte_mbuf *
 request_make(const struct ceiling *c, unsigned number)
 {
@@ -118,8 +139,8 @@ request_make(const struct ceiling *c, unsigned number)
 	struct rte_ether_hdr *eth;
 	struct rte_ipv4_hdr *ip;
 	struct rte_udp_hdr *udp;
-	char text[32];
-	unsigned len = (unsigned)snprintf(text, sizeof(text), "get key-%012u\r\n", number);
+	uint8_t text[128];
+	unsigned len = request_text(c, number, text);
 
 	if (!m)
 		die("no packet memory");
@@ -131,7 +152,7 @@ request_make(const struct ceiling *c, unsigned number)
 	    (const uint8_t[FRAME_HEADER]){(uint8_t)(number >> 8), (uint8_t)number, 0, 0, 0, 1, 0, 0},
 	    FRAME_HEADER);
 	memcpy((uint8_t *)(udp + 1) + FRAME_HEADER, text, len);
-	if (c->gets && !c->drawn)
+	if ((c->gets || c->sets) && !c->drawn)
 		key_write(m, number % c->keys);
 	udp->dgram_cksum = c->drawn ? 0 : rte_ipv4_udptcp_cksum(ip, udp);
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
@@ -203,6 +224,18 @@ reply_take(struct ceiling *c, const struct rte_mbuf *m)
 	c->hit_bytes = m->pkt_len;
 }
 
+static void
+stored_take(struct ceiling *c, const struct rte_mbuf *m)
+{
+	if (m->pkt_len != STORED_BYTES) {
+		short_frame(c, m);
+		return;
+	}
+	if (c->received++ % CHECK_EVERY == 0)
+		c->wrong += memcmp(rte_pktmbuf_mtod_offset(m, const char *, HEADERS_BYTES + FRAME_HEADER),
+		                STORED, 8) != 0;
+}
+
 static unsigned
 receive(struct ceiling *c)
 {
@@ -214,6 +247,9 @@ receive(struct ceiling *c)
 	if (c->gets)
 		for (unsigned i = 0; i < n; i++)
 			reply_take(c, pkts[i]);
+	else if (c->sets)
+		for (unsigned i = 0; i < n; i++)
+			stored_take(c, pkts[i]);
 	else
 		c->received += n;
 	rte_pktmbuf_free_bulk(pkts, n);
@@ -374,18 +410,19 @@ main(int argc, char **argv)
 {
 	static struct ceiling c;
 	int used = rte_eal_init(argc, argv), seconds;
-	bool gets, sends;
+	bool gets, sets, sends;
 
 	if (used < 0 || argc - used < 3)
 		die("usage: link_ceiling EAL-ARGS -- reflect|count SECONDS, or get SECONDS KEYS "
-		    "uniform|zipf [RATE]");
+		    "uniform|zipf [RATE], or set SECONDS KEYS");
 	argv += used;
 	argc -= used;
 	gets = strcmp(argv[1], "get") == 0 && (argc == 5 || argc == 6);
-	sends = gets || strcmp(argv[1], "reflect") == 0;
+	sets = strcmp(argv[1], "set") == 0 && argc == 4;
+	sends = gets || sets || strcmp(argv[1], "reflect") == 0;
 	seconds = atoi(argv[2]);
 	if ((!sends && strcmp(argv[1], "count") != 0) || seconds < 1)
-		die("reflect or count, or get with keys, and from one second up");
+		die("reflect or count, or get or set with keys, and from one second up");
 	memset(&c.far_mac, 0xff, sizeof(c.far_mac));
 	if (gets) {
 		const bool zipf = strcmp(argv[4], "zipf") == 0;
@@ -397,12 +434,18 @@ main(int argc, char **argv)
 		if (zipf || c.keys > REQUESTS)
 			keys_draw(&c, c.keys, zipf);
 	}
+	if (sets) {
+		c.sets = true;
+		c.keys = (uint32_t)atol(argv[3]);
+		if (c.keys == 0 || c.keys > REQUESTS)
+			die("set takes from one key up to as many as there are requests");
+	}
 	if (gets && argc == 6) {
 		c.rate = strtoull(argv[5], NULL, 10);
 		c.rate_q32 = (uint64_t)((double)c.rate / (double)rte_get_tsc_hz() * 4294967296.0);
 	}
 	port_open(&c);
-	if (gets)
+	if (gets || sets)
 		far_end_find(&c);
 	for (unsigned i = 0; sends && i < REQUESTS; i++)
 		c.requests[i] = request_make(&c, i);

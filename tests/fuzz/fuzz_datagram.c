@@ -5,6 +5,7 @@
  * says how long it is, and its bytes, header first.
  */
 #include "dataplane/proto/udp_frame.h"
+#include "dataplane/serve_burst.h"
 #include "tests/fuzz/expand.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -53,6 +54,25 @@ frame_reply(const struct fuzz *fuzz, struct proto_udp_frame frame)
 	free(header);
 }
 
+/* The short way of a burst: what it takes for plain lies within the datagram. */
+static void
+read_plain(const uint8_t *bytes, uint32_t len)
+{
+	uint8_t *copy = malloc(len + SERVE_BURST_SLACK);
+	struct store_key key;
+	struct serve_set set;
+
+	fuzz_require(copy != NULL);
+	memcpy(copy, bytes, len);
+	memset(copy + len, '1', SERVE_BURST_SLACK);
+	if (serve_get_read(copy, len, &key))
+		fuzz_require(key.bytes > copy && key.bytes + key.len < copy + len);
+	if (serve_set_read(copy, len, &key, &set))
+		fuzz_require(key.bytes > copy && key.bytes + key.len < set.value &&
+		             set.value + set.value_bytes + 2 == copy + len);
+	free(copy);
+}
+
 static void
 serve_one(struct fuzz *fuzz, const uint8_t *datagram, uint32_t len)
 {
@@ -61,6 +81,7 @@ serve_one(struct fuzz *fuzz, const uint8_t *datagram, uint32_t len)
 
 	if (!proto_udp_read(datagram, len, &frame))
 		return;
+	read_plain(datagram + at, len - at);
 	serve_peek(fuzz->serve, datagram + at, len - at);
 	serve_peeked(fuzz->serve);
 	while (at < len) {

@@ -1,5 +1,5 @@
 /*
- * Plain gets of a burst (serve_burst.h) against serve_datagram(): the same requests, the same replies and counts.
+ * Plain requests of a burst (serve_burst.h) against serve_datagram(): the same requests, the same replies, items and counts.
  */
 #include "tests/unit/serve/fixture.h"
 
@@ -129,6 +129,145 @@ get_of_any_shape_is_answered_alike_on_both_ways(void **state)
 	free(reply);
 }
 
+/* ---- sets ------------------------------------------------------------------------------------- */
+
+/* The first of the texts mostly. */
+static const char *
+one_of(const char *const *texts, unsigned len)
+{
+	return texts[random_word() % 8 ? 0 : random_word() % len];
+}
+#define ONE_OF(...) \
+	one_of((const char *const[]){__VA_ARGS__}, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *))
+
+/* Most are plain sets, the others nearly so. Returns the length. */
+static uint32_t
+set_make(uint8_t *to)
+{
+	const uint32_t value_bytes = random_word() % 10 ? random_word() % 200 : random_word() % 1200;
+	const uint32_t key_len = random_word() % 20 ? 1 + random_word() % 60 : random_word() % 260;
+	char key[260], numbers[80];
+	uint32_t len;
+
+	for (uint32_t i = 0; i < key_len; i++)
+		key[i] = (char)('a' + (key_len + i) % 26);
+	if (random_word() % 20 == 0 && key_len != 0)
+		key[random_word() % key_len] = " \n\r\t\x80"[random_word() % 5];
+	snprintf(numbers, sizeof(numbers), "%s%s%s%s%s%u%s%s",
+	    ONE_OF("0", "7", "123456789", "4294967295", "4294967296", "1234567890", "-1", "x", "", "007"),
+	    ONE_OF(" ", "  ", ""),
+	    ONE_OF("0", "100", "1000000", "999999999", "1900000000", "-1", "-5", "1x", "+3", ""),
+	    ONE_OF(" ", "  ", "\t"), ONE_OF("", "0", "000", "-", "+"),
+	    value_bytes + (random_word() % 30 == 0) - (random_word() % 30 == 0),
+	    ONE_OF("", " noreply", " noreply", " noreply", " noreply ", " norepl", " 5", " "),
+	    ONE_OF("\r\n", "\n", "", "\r"));
+	len = (uint32_t)sprintf((char *)to, "%s", ONE_OF("set ", "set  ", "sets ", "add ", "Set "));
+	memcpy(to + len, key, key_len);
+	len += key_len;
+	len += (uint32_t)sprintf((char *)to + len, " %s", numbers);
+	for (uint32_t i = 0; i < value_bytes; i++)
+		to[len++] = (uint8_t)random_word();
+	const char *end = ONE_OF("\r\n", "\n", "", "xx", "\r\nget a\r\n");
+	memcpy(to + len, end, strlen(end));
+	return len + (uint32_t)strlen(end);
+}
+
+/* As a burst serves it; false: it is left to serve_datagram(). *reply: empty for noreply. */
+static bool
+set_in_burst(struct fixture *f, const uint8_t *request, uint32_t len, struct store_key *key, char *reply)
+{
+	uint8_t *copy = malloc(len + SERVE_BURST_SLACK);
+	struct serve_set set;
+	bool taken;
+
+	assert_non_null(copy);
+	memcpy(copy, request, len);
+	memset(copy + len, "\n1 x"[random_word() % 4], SERVE_BURST_SLACK);
+	*reply = '\0';
+	taken = serve_set_read(copy, len, key, &set);
+	if (taken) {
+		key->hash = store_hash(f->store, key->bytes, key->len);
+		const enum proto_reply said = serve_set(f->serve, key, &set);
+		if (!set.noreply)
+			strcpy(reply, proto_replies[said].text);
+		key->bytes = request + (key->bytes - copy);
+	}
+	free(copy);
+	return taken;
+}
+
+static void
+assert_same_item(struct fixture *one, struct fixture *other, const struct store_key *key)
+{
+	struct store_view a, b;
+
+	assert_int_equal(store_peek(one->thread, key, &a), store_peek(other->thread, key, &b));
+	if (store_peek(one->thread, key, &a) != STORE_OK)
+		return;
+	assert_int_equal(a.value_bytes, b.value_bytes);
+	assert_memory_equal(a.value, b.value, a.value_bytes);
+	assert_int_equal(a.client_flags, b.client_flags);
+	assert_int_equal(a.expires_s, b.expires_s);
+	assert_int_equal(a.cas, b.cas);
+	assert_int_equal(a.item_flags, b.item_flags);
+}
+
+static void
+set_of_any_shape_is_stored_alike_on_both_ways(void **state)
+{
+	struct fixture *f = *state, *other = fixture_open_auth(64, false);
+	uint8_t request[2000];
+	char reply[PROTO_REPLY_BYTES_MAX + 1];
+	unsigned taken = 0;
+
+	for (unsigned i = 0; i < REQUESTS; i++) {
+		const uint32_t len = set_make(request);
+		struct store_key key;
+		uint32_t consumed = 0;
+
+		if (!set_in_burst(f, request, len, &key, reply))
+			continue;
+		taken++;
+		fixture_clear(other);
+		uint8_t *exact = malloc(len);
+		assert_non_null(exact);
+		memcpy(exact, request, len);
+		assert_true(serve_datagram(other->serve, exact, len, &other->sink, &consumed));
+		free(exact);
+		assert_int_equal(consumed, len);
+		assert_int_equal(other->out_len, strlen(reply));
+		assert_memory_equal(other->out, reply, other->out_len);
+		assert_same_item(f, other, &key);
+		assert_int_equal(serve_counters(f->serve)->cmd_set, serve_counters(other->serve)->cmd_set);
+		if (i % 64 == 0) {
+			fixture_advance(f, i % 256 == 0);
+			fixture_advance(other, i % 256 == 0);
+		}
+	}
+	assert_in_range(taken, REQUESTS / 20, REQUESTS - REQUESTS / 10);
+	fixture_close(other);
+}
+
+/* The old item must not be served when the new one could not be stored. */
+static void
+set_that_the_store_refuses_takes_the_old_item_along(void **state)
+{
+	struct fixture *f = *state;
+	static uint8_t large[2 << 20];
+	const struct store_key key = store_key_make(f->store, "k", 1);
+	const struct serve_set small = {.value = (const uint8_t *)"v", .value_bytes = 1};
+	const struct serve_set refused = {.value = large, .value_bytes = sizeof(large)};
+	struct store_view view;
+
+	assert_int_equal(serve_set(f->serve, &key, &small), PROTO_REPLY_STORED);
+	assert_int_equal(serve_set(f->serve, &key, &refused), PROTO_REPLY_TOO_LARGE);
+	assert_int_equal(serve_counters(f->serve)->store_too_large, 1);
+	assert_int_equal(serve_counters(f->serve)->cmd_set, 1);
+	assert_int_equal(store_peek(f->thread, &key, &view), STORE_NOT_FOUND);
+}
+
+/* ---- the edges -------------------------------------------------------------------------------- */
+
 /* Its reply would not fit: nothing was counted, so that serve_datagram() counts it. */
 static void
 value_too_large_for_the_short_way_is_left_uncounted(void **state)
@@ -166,16 +305,26 @@ watcher_or_count_by_prefix_takes_gets_off_the_short_way(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_true(serve_gets_plain(f->serve));
+	assert_true(serve_burst_plain(f->serve));
 	expect_reply(f, "stats detail on\r\n", "OK\r\n");
 	fixture_advance(f, 1);
-	assert_false(serve_gets_plain(f->serve));
+	assert_false(serve_burst_plain(f->serve));
 	expect_reply(f, "stats detail off\r\n", "OK\r\n");
 	fixture_advance(f, 1);
-	assert_true(serve_gets_plain(f->serve));
+	assert_true(serve_burst_plain(f->serve));
 	expect_reply(f, "watch fetchers\r\n", "OK\r\n");
 	fixture_advance(f, 1);
-	assert_false(serve_gets_plain(f->serve));
+	assert_false(serve_burst_plain(f->serve));
+}
+
+static void
+watcher_of_mutations_takes_sets_off_the_short_way(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_reply(f, "watch mutations\r\n", "OK\r\n");
+	fixture_advance(f, 1);
+	assert_false(serve_burst_plain(f->serve));
 }
 
 static void
@@ -183,7 +332,7 @@ login_required_takes_gets_off_the_short_way(void **state)
 {
 	struct fixture *f = fixture_open_auth(64, true);
 
-	assert_false(serve_gets_plain(f->serve));
+	assert_false(serve_burst_plain(f->serve));
 	fixture_close(f);
 }
 
@@ -192,9 +341,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    fixture_test(get_of_any_shape_is_answered_alike_on_both_ways),
+	    fixture_test(set_of_any_shape_is_stored_alike_on_both_ways),
+	    fixture_test(set_that_the_store_refuses_takes_the_old_item_along),
 	    fixture_test(value_too_large_for_the_short_way_is_left_uncounted),
 	    fixture_test(burst_with_sampling_on_samples_every_key),
 	    fixture_test(watcher_or_count_by_prefix_takes_gets_off_the_short_way),
+	    fixture_test(watcher_of_mutations_takes_sets_off_the_short_way),
 	    cmocka_unit_test(login_required_takes_gets_off_the_short_way),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
