@@ -18,13 +18,13 @@ def fresh_client():
 
 @test
 def nc_pipes_set_and_get_answers_both(_target):
-    pipe = r"printf 'set k 0 0 5\r\nhello\r\nget k\r\nquit\r\n' | nc -q60 %s %d" % (WIRE4, appliance.PORT)
+    pipe = r"printf 'set k 0 0 5\r\nhello\r\nget k\r\nquit\r\n' | nc %s %d" % (WIRE4, appliance.PORT)
     assert must("sh", "-c", pipe) == b"STORED\r\nVALUE k 0 5\r\nhello\r\nEND\r\n"
 
 
 @test
 def nc_asks_for_stats_ends_with_end(_target):
-    text = must("sh", "-c", r"printf 'stats\r\nquit\r\n' | nc -q60 %s %d" % (WIRE4, appliance.PORT)).decode()
+    text = must("sh", "-c", r"printf 'stats\r\nquit\r\n' | nc %s %d" % (WIRE4, appliance.PORT)).decode()
     names = re.findall(r"^STAT (\S+) \S*\r$", text, re.MULTILINE)
     assert text.endswith("END\r\n"), text[-200:]
     for name in ("pid", "uptime", "curr_connections", "cmd_get", "get_hits", "bytes", "curr_items", "evictions"):

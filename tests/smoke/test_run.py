@@ -61,7 +61,7 @@ def run_answers_and_ctrl_c_removes_everything(_target):
         running.wait_ready()
         text = running.output()
         assert f"nc -q1 {WIRE4} 11211" in text and f"ping {WIRE4}" in text and "status" in text, text
-        pipe = f"printf 'set k 0 0 5\\r\\nhello\\r\\nget k\\r\\nquit\\r\\n' | nc -q60 {WIRE4} 11211"
+        pipe = f"printf 'set k 0 0 5\\r\\nhello\\r\\nget k\\r\\nquit\\r\\n' | nc {WIRE4} 11211"
         assert must("sh", "-c", pipe) == b"STORED\r\nVALUE k 0 5\r\nhello\r\nEND\r\n"
         must("ping", "-c", "3", "-w", "60", "-i", "0.05", WIRE4)
         must(f"{BUILD}/wirectl", "-s", running.socket_path, "status")
