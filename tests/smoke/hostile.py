@@ -3,6 +3,7 @@ import os
 import socket
 import struct
 import threading
+import time
 
 from appliance import HOST4, INTERFACE, PORT, WIRE4, exchange, fetched, must, store, test, wait_for
 
@@ -134,7 +135,8 @@ class Sitters:
     nothing, and says so again whenever it is asked. Nothing but the next sequence number is kept of each."""
 
     SYN, RST, ACK, PSH = 2, 4, 16, 8
-    WINDOW_SCALE, ISS = 7, 1000
+    ISS = 1000
+    SYN_OPTIONS = struct.pack("!BBHBBBB", 2, 4, 1460, 1, 3, 3, 7)  # MSS, window scale
     FIRST_PORT = 20000
 
     def __init__(self, address, number, request):
@@ -161,10 +163,23 @@ class Sitters:
         return range(self.FIRST_PORT, self.FIRST_PORT + self.number)
 
     def open(self, ports):
-        """A SYN from each; those that got lost are for the caller to repeat."""
-        scale = struct.pack("!BBHBBBB", 2, 4, 1460, 1, 3, 3, self.WINDOW_SCALE)
+        """A SYN from each, until all are answered. Those that got lost are sent again after a second: sooner, they would
+        drive out others where the appliance has no core. Then it may have forgotten the address, which answers no ARP."""
+        due_s = 0
+
+        def all_answered():
+            nonlocal due_s
+            missing = [port for port in ports if port not in self.next_wanted]
+            if missing and time.monotonic() >= due_s:
+                self.knock(missing)
+                due_s = time.monotonic() + 1
+            return not missing
+        wait_for(all_answered, f"{len(ports)} sitters to be answered")
+
+    def knock(self, ports):
+        self.announced.announce()
         for port in ports:
-            self.send(port, self.SYN, self.ISS, 0, 1, options=scale)
+            self.send(port, self.SYN, self.ISS, 0, 1, options=self.SYN_OPTIONS)
 
     def reset(self):
         """All of them; the same about those that get lost."""
