@@ -381,6 +381,7 @@ serve_mixed(struct udp_sink *sink, struct net_udp_rx *rx, unsigned n)
 			udp_row_answer(row, worker, plain, serve_left);
 		} else {
 			serve_and_free(worker, &rx[i]);
+			row->changed = true;
 			plain = 1;
 		}
 	}

@@ -30,6 +30,7 @@ void
 udp_row_clear(struct udp_row *row, uint8_t iface)
 {
 	row->len = row->begun = row->loaded = row->answered = row->replies_len = 0;
+	row->changed = false;
 	row->iface = iface;
 }
 
@@ -84,6 +85,8 @@ gets_answer(struct udp_row *row, struct worker *worker, unsigned first, unsigned
 {
 	unsigned left_len = 0;
 
+	if (unlikely(row->changed))
+		store_probe_place(worker->items, row->probes + first, n);
 	serve_gets(worker->serve, row->probes + first, n, GET_VALUE_MAX, row->found + first);
 	for (unsigned i = first; i < first + n; i++) {
 		const struct store_found *found = &row->found[i];
@@ -107,6 +110,7 @@ set_answer(struct udp_row *row, struct worker *worker, unsigned at)
 	struct rte_mbuf *m = row->packets[at];
 	const enum proto_reply reply = serve_set(worker->serve, &row->probes[at].key, &row->sets[at]);
 
+	row->changed = true;
 	worker->counters.bytes_read += m->data_len;
 	if (unlikely(row->sets[at].noreply)) {
 		rte_pktmbuf_free(m);

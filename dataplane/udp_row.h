@@ -22,6 +22,7 @@ struct udp_row {
 	unsigned len;                     /* noted */
 	unsigned begun, loaded, answered; /* how many have passed that stage */
 	unsigned replies_len;
+	bool changed;  /* something was written since keys were hashed */
 	uint8_t iface; /* where all came from */
 	struct rte_mbuf *packets[NET_BURST_MAX];
 	struct store_probe probes[NET_BURST_MAX];

@@ -215,6 +215,19 @@ index_find(const struct partition *part, const struct store_key *key, struct ind
 	return index_find_rest(part, key, entry, hit);
 }
 
+/*
+ * The same when the home was looked up a little earlier, without a store_quiesce() since. If its table gave the item
+ * away meanwhile, what it still holds is what it held then.
+ */
+static inline bool
+index_find_at(const struct partition *part, const struct store_key *key, const struct bucket *home,
+    struct index_hit *hit)
+{
+	return bucket_find(part, (struct bucket *)(uintptr_t)home, hash_tag(part, key->hash), key->bytes,
+	           key->len, hit) ||
+	       index_find(part, key, hit);
+}
+
 /* Lock-free: the slot of the record at this location, if it is still in the index under this hash. */
 bool index_find_location(
     const struct partition *part, uint64_t hash, uint64_t location, struct index_hit *hit);

@@ -25,6 +25,13 @@ store_probe_hash(const struct store *store, struct store_probe *probes, unsigned
 }
 
 void
+store_probe_place(const struct store *store, struct store_probe *probes, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		probes[i].place_ = index_home(probes[i].part_, probes[i].key.hash);
+}
+
+void
 store_probe_load(const struct store *store, struct store_probe *probes, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -59,7 +66,7 @@ probe_get(struct store_thread *thread, const struct store_probe *probe, uint32_t
 	found->value = NULL;
 	found->value_bytes = 0;
 	partition_count(thread, part);
-	if (!read_alive(thread, index_find(part, &probe->key, &hit), &hit, &meta, &expiry))
+	if (!read_alive(thread, index_find_at(part, &probe->key, probe->place_, &hit), &hit, &meta, &expiry))
 		return false;
 	found->value_bytes = item_value_bytes(hit.item, meta);
 	if (__builtin_expect(found->value_bytes > value_max || (meta & ITEM_CHUNKED), 0)) {

@@ -156,8 +156,8 @@ enum store_status store_get(
 
 /*
  * A burst of plain gets in stages, each over all keys before the next begins, so that what memory is slow with overlaps:
- * store_probe_hash(), store_probe_load(), store_probe_load_spilled(), store_probe_get(). The two in the middle are hints:
- * whatever happens between two stages, the last one finds what is there then.
+ * store_probe_hash(), store_probe_load(), store_probe_load_spilled(), store_probe_get(). The two in the middle are hints.
+ * After a store_quiesce() or a write of this thread, which may quiesce, store_probe_place() comes before the last.
  */
 struct store_probe {
 	struct store_key key;       /* bytes and len by the caller; hash by store_probe_hash() */
@@ -173,6 +173,7 @@ struct store_found {
 };
 
 void store_probe_hash(const struct store *store, struct store_probe *probes, unsigned n);
+void store_probe_place(const struct store *store, struct store_probe *probes, unsigned n);
 void store_probe_load(const struct store *store, struct store_probe *probes, unsigned n);
 void store_probe_load_spilled(const struct store *store, const struct store_probe *probes, unsigned n);
 /* As store_get() for each key, but for values above value_max bytes, which are neither read nor counted. Returns the hits. */
