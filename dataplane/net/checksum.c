@@ -1,8 +1,38 @@
 /*
  * The Internet checksum in software: for ports without offloads, for ICMP, and for what no port can do
- * (chains that leave as fragments). Bytes in one piece are summed inline (checksum.h); this is for chains.
+ * (chains that leave as fragments). Few bytes in one piece are summed inline (checksum.h);
+ * this is for many, and for chains.
  */
 #include "dataplane/net/checksum.h"
+
+static inline uint64_t
+sum_lines(const uint8_t *bytes, size_t len, bool ahead)
+{
+	__m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+
+	for (; len >= 64; bytes += 64, len -= 64) {
+		if (ahead)
+			_mm_prefetch((const char *)bytes + CSUM_AHEAD, _MM_HINT_T0);
+		a = _mm256_add_epi64(a, csum_lanes(bytes));
+		b = _mm256_add_epi64(b, csum_lanes(bytes + 16));
+		c = _mm256_add_epi64(c, csum_lanes(bytes + 32));
+		d = _mm256_add_epi64(d, csum_lanes(bytes + 48));
+	}
+	a = _mm256_add_epi64(_mm256_add_epi64(a, b), _mm256_add_epi64(c, d));
+	return csum_lanes_sum(a) + csum_bytes(bytes, len);
+}
+
+uint64_t
+csum_long(const uint8_t *bytes, size_t len)
+{
+	return sum_lines(bytes, len, false);
+}
+
+uint64_t
+csum_long_ahead(const uint8_t *bytes, size_t len)
+{
+	return sum_lines(bytes, len, true);
+}
 
 uint64_t
 csum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len)

@@ -134,6 +134,14 @@ csum_bytes(const void *bytes, size_t len)
 	return csum_lanes_sum(_mm256_add_epi64(a, b));
 }
 
+/* Of a long stretch that lies beyond the caches the memory this far ahead is asked for. */
+#define CSUM_AHEAD 2048u
+
+/* csum_bytes() of a long stretch: four sums side by side, a line a step. */
+uint64_t csum_long(const uint8_t *bytes, size_t len);
+/* The same of one whose bytes, and those behind it, come from beyond the caches. */
+uint64_t csum_long_ahead(const uint8_t *bytes, size_t len);
+
 /* Of a long copied stretch the memory this far ahead is asked for: large values come from beyond the caches. */
 #define CSUM_COPY_AHEAD 1024u
 
@@ -197,7 +205,7 @@ static inline uint64_t
 csum_padded(const uint8_t *p, uint32_t len)
 {
 	if (__builtin_expect(len > 128, 0))
-		return csum_bytes(p, len);
+		return csum_long(p, len);
 	__m256i sum =
 	    _mm256_add_epi32(csum_pairs(csum_window(p, 0, len)), csum_pairs(csum_window(p, 32, len)));
 	if (len > 64) {

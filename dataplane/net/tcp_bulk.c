@@ -51,15 +51,6 @@ put_header(struct rte_mbuf *m, uint32_t seq, const struct template *t)
 	memcpy(header + offsetof(struct rte_tcp_hdr, sent_seq), &sequence, sizeof(sequence));
 }
 
-/* The bytes after these are wanted next. */
-static inline uint64_t
-sum_ahead(const uint8_t *bytes, uint32_t len)
-{
-	for (uint32_t at = 0; at < len; at += RTE_CACHE_LINE_SIZE)
-		rte_prefetch0(bytes + len + at);
-	return csum_bytes(bytes, len);
-}
-
 /*
  * Segment seq as a header of its own with *m behind it, which points to the bytes: *m is the whole then. False, and nothing
  * has changed: they lie in no single reference, or there is no mbuf for the header.
@@ -77,7 +68,7 @@ fill_pointing(struct tcp_conn *c, struct rte_mbuf **m, uint32_t seq, const struc
 	}
 	put_header(head, seq, t);
 	if (sum)
-		*sum = t->sum + rte_cpu_to_be_32(seq) + sum_ahead(bytes, c->mss);
+		*sum = t->sum + rte_cpu_to_be_32(seq) + csum_long_ahead(bytes, c->mss);
 	head->next = *m;
 	head->nb_segs = 2;
 	head->pkt_len = t->len + c->mss;

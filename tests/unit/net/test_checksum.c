@@ -20,6 +20,8 @@ bytes_of_all_lengths_and_alignments_match_the_slow_sum(void **state)
 		for (size_t len = 0; len + off < sizeof(buf); len++) {
 			const uint16_t want = slow_sum(0, buf + off, len);
 			assert_int_equal(fold_be(csum_bytes(buf + off, len)) % 0xffff, want % 0xffff);
+			assert_int_equal(fold_be(csum_long(buf + off, len)) % 0xffff, want % 0xffff);
+			assert_int_equal(fold_be(csum_long_ahead(buf + off, len)) % 0xffff, want % 0xffff);
 		}
 }
 
