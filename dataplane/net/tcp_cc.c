@@ -75,15 +75,15 @@ cubic_increase(struct tcp_conn *c, uint32_t acked)
 	float d = t - c->cubic_k_s;
 	float target = CUBIC_C * d * d * d + c->cubic_w_max;
 
-	/* Reno-friendly estimate (4.3): never slower than standard congestion control. */
-	c->cubic_w_est += (c->cubic_w_est >= c->cubic_w_max ? 1.0f : CUBIC_ALPHA) * segments / cwnd;
-	if (target < c->cubic_w_est)
-		target = c->cubic_w_est;
 	if (target > 1.5f * cwnd)
 		target = 1.5f * cwnd;
-	if (target <= cwnd)
-		return 0;
-	return (uint32_t)((target - cwnd) / cwnd * (float)acked);
+	float grown = target > cwnd ? (target - cwnd) * segments / cwnd : 0;
+
+	/* Reno-friendly estimate (4.3): never behind standard congestion control. */
+	c->cubic_w_est += (c->cubic_w_est >= c->cubic_w_max ? 1.0f : CUBIC_ALPHA) * segments / cwnd;
+	if (grown < c->cubic_w_est - cwnd)
+		grown = c->cubic_w_est - cwnd;
+	return (uint32_t)(grown * c->mss);
 }
 
 static void
@@ -146,7 +146,7 @@ void
 tcp_cc_lost(struct tcp_conn *c, uint32_t flight)
 {
 	/* An application-limited window was not what filled the path: reduce what was in flight. */
-	uint32_t base = RTE_MIN(flight, c->cwnd);
+	uint32_t base = c->more & TCP_M_CWND_LIMITED ? c->cwnd : RTE_MIN(flight, c->cwnd);
 	if (c->tcp->config.congestion == TCP_CUBIC) {
 		float w = (float)base / c->mss;
 		/* Fast convergence (4.7): a flow that lost earlier than last time makes room. */
