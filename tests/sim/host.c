@@ -52,6 +52,12 @@ sim_host_conn(const struct sim_host *host, unsigned session)
 	return host->ends[session]->conn;
 }
 
+bool
+sim_host_closed(const struct sim_host *host, unsigned session)
+{
+	return host->ends[session]->closed;
+}
+
 unsigned
 sim_session_of(const struct net_flow *flow)
 {

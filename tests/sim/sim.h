@@ -188,6 +188,7 @@ bool sim_host_finished(const struct sim_host *host);
 void sim_host_verify(struct sim_host *host);
 /* NULL: none yet, or it is over. */
 const struct tcp_conn *sim_host_conn(const struct sim_host *host, unsigned session);
+bool sim_host_closed(const struct sim_host *host, unsigned session);
 const uint8_t *sim_pattern(unsigned session, unsigned host, uint64_t offset, uint32_t *run_bytes);
 unsigned sim_session_of(const struct net_flow *flow);
 

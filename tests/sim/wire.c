@@ -153,7 +153,8 @@ sim_wire_sent(
 	run->segments++;
 	if (flags & RTE_TCP_SYN_FLAG) {
 		/* An old SYN came again after the end: what follows is not this session any more. */
-		if (w->has_syn && (seq != w->iss || w->has_fin)) /* a cookie's number may be the same */
+		bool ended = w->has_fin || sim_host_closed(&run->hosts[from], session);
+		if (w->has_syn && (seq != w->iss || ended)) /* a cookie's number may be the same */
 			run->session_over[session] = true;
 		w->has_syn = true;
 		w->iss = seq;
