@@ -477,8 +477,9 @@ app_closed(void *app, struct tcp_conn *conn, void *context, enum tcp_close_reaso
 }
 
 static void
-app_peek(void *app, const uint8_t *bytes, uint32_t len)
+app_peek(void *app, void *context, const uint8_t *bytes, uint32_t len)
 {
+	rte_prefetch0(context_session(context));
 	serve_peek(((struct worker *)app)->serve, bytes, len);
 }
 

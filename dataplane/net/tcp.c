@@ -389,7 +389,9 @@ check_conn(const struct tcp_conn *c)
 		broken = "connection: sent more than was queued";
 	if (!broken && c->state >= TCP_ESTABLISHED && (!c->cwnd || !c->mss))
 		broken = "connection: no congestion window or segment size";
-	if (!broken && c->rtx_deadline && c->timer_prev == TCP_INDEX_NONE)
+	if (!broken && (!c->rxq == !!(c->more & TCP_M_RXQ) || !c->board == !!(c->more & TCP_M_BOARD)))
+		broken = "connection: a queue or a board that `more` does not tell of";
+	if (!broken && c->rtx_deadline && !(c->more & TCP_M_TIMER))
 		broken = "connection: a deadline but no timer";
 	return broken;
 }

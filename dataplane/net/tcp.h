@@ -82,9 +82,9 @@ struct tcp_app {
 	void (*closed)(void *app, struct tcp_conn *conn, void *context, enum tcp_close_reason reason);
 	/* Bytes handed over by tcp_send_ref() are no longer needed, by no packet that points to them either. */
 	void (*release)(void *app, uint64_t cookie);
-	/* Stage before received(): the likely next bytes of a connection at a request boundary, to prefetch for. May be
-	 * NULL. Must not change state. */
-	void (*peek)(void *app, const uint8_t *bytes, uint32_t len);
+	/* Stage before received(): the likely next bytes of a connection at a request boundary, to prefetch for, the
+	 * context's memory included. May be NULL. Must not change state. */
+	void (*peek)(void *app, void *context, const uint8_t *bytes, uint32_t len);
 	/* Stage between peek() of a whole burst and the first received(). May be NULL. */
 	void (*peeked)(void *app);
 };

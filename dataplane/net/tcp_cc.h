@@ -12,7 +12,7 @@
 static inline bool
 tcp_cc_full(const struct tcp_conn *c, uint32_t flight)
 {
-	return c->more & TCP_M_CWND_LIMITED || (c->cwnd < c->ssthresh && flight * 2 >= c->cwnd);
+	return c->more & TCP_M_CWND_LIMITED || (flight * 2 >= c->cwnd && c->cwnd < c->ssthresh);
 }
 
 void tcp_cc_init(struct tcp_conn *c);

@@ -27,7 +27,7 @@ tcp_conn_new(struct tcp_stack *tcp, const struct net_flow *flow, uint32_t hash)
 	c->index = index;
 	c->hash = hash;
 	c->next = TCP_INDEX_NONE;
-	c->timer_prev = c->timer_next = TCP_INDEX_NONE;
+	c->timer_next = TCP_INDEX_NONE;
 	c->progress_tick = c->rx_tick = c->tx_tick = tcp->tick;
 	c->ts_offset = tcp_syn_ts_offset(tcp, flow);
 	return c;

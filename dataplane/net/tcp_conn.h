@@ -2,8 +2,11 @@
  * One TCP connection: 256 bytes, four cache lines grouped by when they are touched; and the 64-byte entries
  * that stand for a connection before the handshake ends (SYN) and after both sides closed (TIME-WAIT).
  *
- *   line 0  found and checked for every segment      line 2  RTT, timers, acknowledging
- *   line 1  sending: the queue and what it needs     line 3  recovery, congestion, queues allocated on demand
+ *   line 0  found and checked for every segment      line 2  RTT, deadlines, acknowledging
+ *   line 1  sending: the queue and what it needs     line 3  recovery, congestion, queues allocated on demand, the wheel
+ *
+ * A request and its reply touch the first three (tcp_fast.c): what they have to know of the fourth is told by bits of
+ * `more`. Ten thousand connections do not fit the caches, so a line less is worth more than instructions.
  *
  * All three kinds begin with the flow, so that the flow table compares them without knowing which one it
  * holds. Times are ticks of 256 us in 32 bits (they wrap after 12 days, compared by difference); 0 means "not
@@ -54,14 +57,17 @@ enum tcp_state {
 #define TCP_F_FIN_IN     0x8000u /* the peer's FIN was received in order */
 
 /* tcp_conn.more */
-#define TCP_M_CWND_LIMITED  0x01u /* the last output stopped at the congestion window */
-#define TCP_M_WSCALE_AGREED 0x02u /* both SYNs carried the option, be it with shift 0 */
-#define TCP_M_PTO           0x04u /* rtx_deadline is the tail probe's */
-#define TCP_M_REO           0x08u /* rtx_deadline is the reordering window's */
-#define TCP_M_TAIL          0x10u /* a tail probe is out: no other until it is acknowledged */
-#define TCP_M_TAIL_AGAIN    0x20u /* it was sent again, not new */
-#define TCP_M_MSS_TRIED     0x40u /* mss_before is in use again, and nothing is known about it yet */
-#define TCP_M_MSS_EPOCH     0x80u /* when the MSS was cut: the lowest bit of TCP_MSS_EPOCH_SHIFT's count */
+#define TCP_M_CWND_LIMITED  0x01u  /* the last output stopped at the congestion window */
+#define TCP_M_WSCALE_AGREED 0x02u  /* both SYNs carried the option, be it with shift 0 */
+#define TCP_M_PTO           0x04u  /* rtx_deadline is the tail probe's */
+#define TCP_M_REO           0x08u  /* rtx_deadline is the reordering window's */
+#define TCP_M_TAIL          0x10u  /* a tail probe is out: no other until it is acknowledged */
+#define TCP_M_TAIL_AGAIN    0x20u  /* it was sent again, not new */
+#define TCP_M_MSS_TRIED     0x40u  /* mss_before is in use again, and nothing is known about it yet */
+#define TCP_M_MSS_EPOCH     0x80u  /* when the MSS was cut: the lowest bit of TCP_MSS_EPOCH_SHIFT's count */
+#define TCP_M_RXQ           0x100u /* there is an rxq */
+#define TCP_M_BOARD         0x200u /* there is a board */
+#define TCP_M_TIMER         0x400u /* in the wheel */
 
 #define TCP_MIN_RTT_SHIFT   4  /* microseconds >> 4 in 16 bits */
 #define TCP_MSS_SHIFT       6  /* mss_before */
@@ -111,20 +117,22 @@ struct tcp_conn {
 	uint32_t srtt_us8;         /* smoothed RTT, microseconds * 8; 0: no sample yet */
 	uint32_t rttvar_us4;       /* its variation * 4 */
 	uint32_t cwnd;             /* bytes */
-	uint32_t ssthresh;         /* bytes */
 	uint32_t rtx_deadline;     /* retransmission or persist, tick */
 	uint32_t ack_deadline;     /* delayed ACK, tick */
 	uint32_t timer_at;         /* where the wheel has us, tick: never later than the earliest deadline */
-	uint32_t timer_next, timer_prev;
-	uint8_t backoff;  /* consecutive timeouts: shift of the RTO */
-	uint8_t ack_segs; /* segments received since the last ACK sent */
+	uint32_t tx_tick;          /* last data segment sent */
+	uint32_t rx_tick;          /* last segment from the peer */
+	uint32_t progress_tick;    /* last time that the peer acknowledged or opened its window */
+	uint16_t min_rtt;          /* least round trip measured, in 16 us, at least one; 0: none */
+	uint16_t more;             /* TCP_M_* */
+	uint8_t backoff;           /* consecutive timeouts: shift of the RTO */
+	uint8_t ack_segs;          /* segments received since the last ACK sent */
 	uint8_t dupacks; /* duplicate ACKs in a row (stand for segments that left the network without SACK) */
 	uint8_t ka_probes; /* keepalive probes unanswered */
-	uint32_t tx_tick;  /* last data segment sent */
 
 	/* line 3 */
-	struct tcp_rxq *rxq;     /* out of order and unread bytes, on demand */
-	struct tcp_board *board; /* SACK scoreboard and PRR, on demand */
+	struct tcp_rxq *rxq;     /* out of order and unread bytes, on demand: tcp_conn_set_rxq() */
+	struct tcp_board *board; /* SACK scoreboard and PRR, on demand: tcp_conn_set_board() */
 	uint32_t recover;        /* recovery ends here */
 	union {
 		uint32_t rtx_nxt;  /* without a board of runs: sent again so far in this recovery */
@@ -134,17 +142,15 @@ struct tcp_conn {
 	float cubic_w_max, cubic_k_s, cubic_w_est; /* segments, seconds, segments */
 	uint32_t cubic_epoch;                      /* tick when congestion avoidance began; 0 none */
 	uint32_t snd_wnd_max;                      /* largest window ever offered by the peer */
-	uint32_t progress_tick; /* last time that the peer acknowledged or opened its window */
-	uint32_t rx_tick;       /* last segment from the peer */
-	uint16_t oow_tick; /* start of the period in which answers to unacceptable segments are counted */
-	uint8_t oow_acks;  /* answers in it */
+	uint32_t ssthresh;                         /* bytes */
+	uint32_t timer_next, timer_prev;           /* in the wheel */
+	uint16_t oow_tick : 13;                    /* when answers to unacceptable segments were counted */
+	uint16_t oow_acks : 3;                     /* how many */
 	union {
 		uint8_t close_reason; /* enum tcp_close_reason, set when it dies */
 		uint8_t mss_before;   /* until then: MSS before a black hole, in 64 bytes; 0: none */
 	};
-	uint16_t min_rtt; /* least round trip measured, in 16 us, at least one; 0: none */
-	uint8_t rack;     /* reordering window, see tcp_rack.c */
-	uint8_t more;     /* TCP_M_* */
+	uint8_t rack; /* reordering window, see tcp_rack.c */
 };
 static_assert(sizeof(struct tcp_conn) == 256, "four cache lines");
 static_assert(
@@ -220,6 +226,20 @@ static inline uint32_t
 tcp_waiting_bytes(const struct tcp_conn *c)
 {
 	return tcp_seq_lt(c->snd_nxt, c->sq_end) ? c->sq_end - c->snd_nxt : 0;
+}
+
+static inline void
+tcp_conn_set_rxq(struct tcp_conn *c, struct tcp_rxq *rxq)
+{
+	c->rxq = rxq;
+	c->more = (uint16_t)((c->more & ~TCP_M_RXQ) | (rxq ? TCP_M_RXQ : 0));
+}
+
+static inline void
+tcp_conn_set_board(struct tcp_conn *c, struct tcp_board *board)
+{
+	c->board = board;
+	c->more = (uint16_t)((c->more & ~TCP_M_BOARD) | (board ? TCP_M_BOARD : 0));
 }
 
 static inline uint32_t

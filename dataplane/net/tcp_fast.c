@@ -23,7 +23,8 @@
 static inline bool
 ordinary(const struct tcp_conn *c)
 {
-	return c->state == TCP_ESTABLISHED && !(c->flags & (uint16_t)~ORDINARY) && !c->rxq && !c->board;
+	return c->state == TCP_ESTABLISHED && !(c->flags & (uint16_t)~ORDINARY) &&
+	       !(c->more & (TCP_M_RXQ | TCP_M_BOARD));
 }
 
 /* ---- in --------------------------------------------------------------------------------------- */
@@ -106,7 +107,7 @@ tcp_fast_in(struct tcp_conn *c, const struct tcp_seg *seg)
 	take_window(c, seg, acked > 0);
 	if (seg->len)
 		take_payload(c, seg);
-	if (unlikely(c->rxq != NULL))
+	if (unlikely(c->more & TCP_M_RXQ))
 		tcp_rx_quiesce(c);
 	if (c->flags & (TCP_F_ACK_NOW | TCP_F_ACK_SOON | TCP_F_FIN_QUEUED) || c->snd_nxt != c->sq_end)
 		tcp_touch(c);
@@ -171,7 +172,7 @@ sent(struct tcp_conn *c, uint32_t len)
 		c->rtt_start_us = (uint32_t)tcp->now_us;
 	}
 	c->progress_tick = c->tx_tick = tcp->tick;
-	c->more &= (uint8_t) ~(TCP_M_CWND_LIMITED | TCP_M_PTO | TCP_M_REO);
+	c->more &= (uint16_t) ~(TCP_M_CWND_LIMITED | TCP_M_PTO | TCP_M_REO);
 	c->rtx_deadline = tcp_deadline(tcp, tcp_rto_us(c));
 	if (unlikely(!tcp_timer_before(c, c->rtx_deadline)))
 		tcp_timer_arm(c, c->rtx_deadline);

@@ -48,7 +48,7 @@ acceptable(const struct tcp_conn *c, const struct tcp_seg *seg)
 static bool
 oow_allowed(struct tcp_conn *c)
 {
-	uint16_t now = (uint16_t)(c->tcp->tick / TCP_OOW_PERIOD_TICKS);
+	uint16_t now = (uint16_t)(c->tcp->tick / TCP_OOW_PERIOD_TICKS % TCP_OOW_PERIODS);
 	if (c->oow_tick != now) {
 		c->oow_tick = now;
 		c->oow_acks = 0;
@@ -329,49 +329,68 @@ stage_parse(struct tcp_stack *tcp, struct tcp_rx *rx, struct tcp_seg *segs, unsi
 	return kept;
 }
 
+static inline struct tcp_conn *
+conn_of(const struct tcp_stack *tcp, uint32_t ref)
+{
+	return ref & TCP_REF_MINI ? NULL : tcp_conn_at(tcp, ref);
+}
+
 static inline void
 find(struct tcp_stack *tcp, struct tcp_seg *seg)
 {
 	seg->ref = tcp_table_find(tcp, seg->hash, seg->flow);
-	seg->conn = seg->ref & TCP_REF_MINI ? NULL : tcp_conn_at(tcp, seg->ref);
+	seg->conn = conn_of(tcp, seg->ref);
 }
 
+/* By their tags alone, and prefetches the three lines that the short way touches. */
 static void
-stage_find(struct tcp_stack *tcp, struct tcp_seg *segs, unsigned n)
+stage_likely(struct tcp_stack *tcp, struct tcp_seg *segs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		find(tcp, &segs[i]);
-		const struct tcp_conn *c = segs[i].conn;
+		segs[i].ref = tcp_table_likely(&tcp->table, segs[i].hash);
+		const struct tcp_conn *c = segs[i].conn = conn_of(tcp, segs[i].ref);
 		if (unlikely(!c))
 			continue;
+		rte_prefetch0(c);
 		rte_prefetch0(&c->tcp);
 		rte_prefetch0(&c->snd_wl1);
-		rte_prefetch0(&c->rxq);
 	}
 }
 
+/* Bytes that wait for their acknowledgement, mostly a small reply in one block, whose place the next one will take. */
+static inline void
+prefetch_queue(const struct tcp_conn *c)
+{
+	const uint8_t *b = (const uint8_t *)c->sq_head;
+	if (!b)
+		return;
+	rte_prefetch0(b);
+	if (sizeof(struct tcp_block) + (c->sq_end - c->snd_una) > RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(b + RTE_CACHE_LINE_SIZE);
+}
+
 /*
- * Prefetches what the connections point to, the bytes that may be acknowledged and the application's context, and shows
- * the application what it will most likely be given.
+ * Finds them for certain, prefetches the bytes that may be acknowledged, and shows the application what it will most
+ * likely be given.
  */
 static void
-stage_peek(struct tcp_stack *tcp, const struct tcp_seg *segs, unsigned n)
+stage_peek(struct tcp_stack *tcp, struct tcp_seg *segs, unsigned n)
 {
 	const struct tcp_app *app = &tcp->app;
 	for (unsigned i = 0; i < n; i++) {
-		const struct tcp_seg *seg = &segs[i];
+		struct tcp_seg *seg = &segs[i];
+		if (unlikely(!seg->conn || !tcp_flow_equal(&seg->conn->flow, seg->flow)))
+			find(tcp, seg);
 		const struct tcp_conn *c = seg->conn;
 		if (unlikely(!c))
 			continue;
-		if (c->sq_head)
-			rte_prefetch0(c->sq_head);
+		prefetch_queue(c);
 		if (unlikely(!seg->len || seg->m->nb_segs != 1 || !app->peek))
 			continue;
-		rte_prefetch0(c->context);
 		if (seg->seq == c->rcv_nxt && c->state == TCP_ESTABLISHED && !(c->flags & TCP_F_PAUSED) &&
-		    !c->rxq)
-			app->peek(
-			    app->app, rte_pktmbuf_mtod_offset(seg->m, const uint8_t *, seg->hlen), seg->len);
+		    !(c->more & TCP_M_RXQ))
+			app->peek(app->app, c->context,
+			    rte_pktmbuf_mtod_offset(seg->m, const uint8_t *, seg->hlen), seg->len);
 	}
 	if (app->peeked)
 		app->peeked(app->app);
@@ -415,7 +434,7 @@ tcp_input(struct tcp_stack *tcp, struct tcp_rx *rx, unsigned n)
 	assert(n <= NET_BURST_MAX);
 	tcp->counters->tcp_segments_in += n;
 	n = stage_parse(tcp, rx, segs, n);
-	stage_find(tcp, segs, n);
+	stage_likely(tcp, segs, n);
 	stage_peek(tcp, segs, n);
 	uint32_t generation = tcp->table.generation;
 	for (unsigned i = 0; i < n; i++) {

@@ -295,7 +295,7 @@ send_data(struct tcp_conn *c)
 {
 	unsigned budget = TCP_FLUSH_SEGMENTS;
 	enum sent sent = SENT_NOTHING;
-	c->more &= (uint8_t)~TCP_M_CWND_LIMITED;
+	c->more &= (uint16_t)~TCP_M_CWND_LIMITED;
 	bool again = c->flags & (TCP_F_RECOVERY | TCP_F_LOSS);
 	if (likely(!again && !has_unsent(c)))
 		return SENT_NOTHING;

@@ -142,7 +142,7 @@ tcp_rack_detect(struct tcp_conn *c)
 	if (!wait_us)
 		return;
 	c->rtx_deadline = tcp_deadline(c->tcp, wait_us);
-	c->more = (uint8_t)((c->more | TCP_M_REO) & ~TCP_M_PTO);
+	c->more = (uint16_t)((c->more | TCP_M_REO) & ~TCP_M_PTO);
 	tcp_touch(c); /* arms the wheel */
 }
 
@@ -218,7 +218,7 @@ void
 tcp_rtx_arm(struct tcp_conn *c)
 {
 	uint32_t us = tcp_rto_us(c), probe_us = 0;
-	c->more &= (uint8_t) ~(TCP_M_PTO | TCP_M_REO);
+	c->more &= (uint16_t) ~(TCP_M_PTO | TCP_M_REO);
 	if (unlikely(tcp_flight(c) > c->mss) && (probe_us = probe_timeout_us(c)) && probe_us < us) {
 		us = probe_us;
 		c->more |= TCP_M_PTO;
@@ -242,7 +242,7 @@ send_tail(struct tcp_conn *c)
 	bool fresh = false;
 	if (!tcp_out_tail(c, &fresh))
 		return false;
-	c->more = (uint8_t)((c->more & ~TCP_M_TAIL_AGAIN) | TCP_M_TAIL | (fresh ? 0 : TCP_M_TAIL_AGAIN));
+	c->more = (uint16_t)((c->more & ~TCP_M_TAIL_AGAIN) | TCP_M_TAIL | (fresh ? 0 : TCP_M_TAIL_AGAIN));
 	c->tail_end = c->snd_nxt;
 	c->tcp->counters->tcp_tail_probes++;
 	return true;
@@ -269,7 +269,7 @@ tcp_tail_due(struct tcp_conn *c)
 	if (overdue || sent) {
 		tcp_rtx_arm(c); /* the next probe, or the timeout */
 	} else {
-		c->more &= (uint8_t) ~(TCP_M_PTO | TCP_M_REO);
+		c->more &= (uint16_t) ~(TCP_M_PTO | TCP_M_REO);
 		c->rtx_deadline = tcp_deadline(c->tcp, tcp_rto_us(c));
 	}
 	return sent;
@@ -285,6 +285,6 @@ tcp_tail_acked(struct tcp_conn *c, const struct tcp_seg *seg, const struct tcp_r
 	/* A peer without DSACK acknowledges the second copy once more. */
 	bool twice = !beyond && !acked && !seg->len && !seg->sacks_len;
 	if (!again || for_nothing || beyond || twice)
-		c->more &= (uint8_t)~TCP_M_TAIL;
+		c->more &= (uint16_t)~TCP_M_TAIL;
 	return again && !for_nothing && beyond;
 }

@@ -299,7 +299,7 @@ enter_loss(struct tcp_conn *c)
 	c->flags |= TCP_F_LOSS;
 	c->recover = c->snd_nxt;
 	c->dupacks = 0;
-	c->more &= (uint8_t) ~(TCP_M_TAIL | TCP_M_PTO | TCP_M_REO);
+	c->more &= (uint16_t) ~(TCP_M_TAIL | TCP_M_PTO | TCP_M_REO);
 	if (!tcp_by_runs(c)) {
 		c->lost_edge = c->snd_nxt;
 		c->rtx_nxt = c->snd_una;
@@ -325,7 +325,7 @@ suspect_blackhole(struct tcp_conn *c)
 	if (c->backoff != backoff || tcp_flight(c) < c->mss || c->mss <= least)
 		return;
 	c->mss_before = (uint8_t)RTE_MIN(c->mss >> TCP_MSS_SHIFT, UINT8_MAX);
-	c->more = (uint8_t)((c->more & ~(TCP_M_MSS_TRIED | TCP_M_MSS_EPOCH)) | mss_epoch(c));
+	c->more = (uint16_t)((c->more & ~(TCP_M_MSS_TRIED | TCP_M_MSS_EPOCH)) | mss_epoch(c));
 	c->mss = least;
 	c->tcp->counters->tcp_blackholes++;
 }
@@ -334,7 +334,7 @@ void
 tcp_recover_mss(struct tcp_conn *c)
 {
 	if (c->more & TCP_M_MSS_TRIED) {
-		c->more &= (uint8_t)~TCP_M_MSS_TRIED;
+		c->more &= (uint16_t)~TCP_M_MSS_TRIED;
 		c->mss_before = 0;
 	} else if (mss_epoch(c) != (c->more & TCP_M_MSS_EPOCH)) {
 		c->more |= TCP_M_MSS_TRIED;

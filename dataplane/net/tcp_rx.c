@@ -14,7 +14,7 @@ static struct tcp_rxq *
 need_rxq(struct tcp_conn *c)
 {
 	if (!c->rxq)
-		c->rxq = tcp_mem_get(&c->tcp->mem, TCP_BLOCK_64);
+		tcp_conn_set_rxq(c, tcp_mem_get(&c->tcp->mem, TCP_BLOCK_64));
 	return c->rxq;
 }
 
@@ -430,7 +430,7 @@ static inline uint32_t
 edge_wanted(const struct tcp_conn *c)
 {
 	const struct tcp_stack *tcp = c->tcp;
-	uint32_t held = c->rxq ? c->rxq->held_bytes : 0;
+	uint32_t held = unlikely(c->more & TCP_M_RXQ) ? c->rxq->held_bytes : 0;
 	uint32_t avail = tcp->config.rcv_buffer_bytes - RTE_MIN(held, tcp->config.rcv_buffer_bytes);
 	avail = RTE_MIN(avail, 65535u << c->rcv_wscale);
 	if (unlikely(tcp_mem_above(&tcp->mem, PRESSURE_PERCENT)))
@@ -489,7 +489,7 @@ tcp_rx_clear(struct tcp_conn *c)
 		free_block(c, b);
 	}
 	tcp_mem_put(&c->tcp->mem, TCP_BLOCK_64, q);
-	c->rxq = NULL;
+	tcp_conn_set_rxq(c, NULL);
 }
 
 void
@@ -498,7 +498,7 @@ tcp_rx_quiesce(struct tcp_conn *c)
 	struct tcp_rxq *q = c->rxq;
 	if (q && !q->unread_head && !q->ooo_head && !q->has_fin) {
 		tcp_mem_put(&c->tcp->mem, TCP_BLOCK_64, q);
-		c->rxq = NULL;
+		tcp_conn_set_rxq(c, NULL);
 	}
 }
 

@@ -64,7 +64,7 @@ const char *tcp_rx_check(const struct tcp_conn *c);
 static inline uint32_t
 tcp_rx_unread(const struct tcp_conn *c)
 {
-	return c->rxq ? c->rxq->unread_bytes : 0;
+	return unlikely(c->more & TCP_M_RXQ) ? c->rxq->unread_bytes : 0;
 }
 
 static inline bool

@@ -30,9 +30,10 @@ tcp_board_begin(struct tcp_conn *c)
 	struct tcp_board *b = c->board;
 	if (b)
 		return b;
-	b = c->board = tcp_mem_get(&c->tcp->mem, TCP_BLOCK_256);
+	b = tcp_mem_get(&c->tcp->mem, TCP_BLOCK_256);
 	if (!b)
 		return NULL;
+	tcp_conn_set_board(c, b);
 	b->block_class = TCP_BLOCK_256;
 	b->room = TCP_BOARD_RUNS_MIN;
 	b->start = b->fack = b->dsack_round = b->hystart.end = c->snd_una;
@@ -47,7 +48,7 @@ tcp_board_drop(struct tcp_conn *c)
 {
 	if (c->board)
 		tcp_mem_put(&c->tcp->mem, c->board->block_class, c->board);
-	c->board = NULL;
+	tcp_conn_set_board(c, NULL);
 }
 
 /* Moves to a larger block; without memory all stays as it is. */
@@ -63,7 +64,7 @@ grow(struct tcp_conn *c)
 	larger->room = TCP_BOARD_RUNS_MAX;
 	larger->block_class = TCP_BLOCK_2K;
 	tcp_board_drop(c);
-	c->board = larger;
+	tcp_conn_set_board(c, larger);
 }
 
 /* Makes a place for one more run at index i. False: full but for `spare`. */

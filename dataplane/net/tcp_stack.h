@@ -47,7 +47,8 @@
 #define TCP_PAWS_IDLE_TICKS (uint32_t)(24ull * 86400 * 1000000 >> TCP_TICK_SHIFT) /* RFC 7323 5.5 */
 #define TCP_OOW_PERIOD_TICKS \
 	1024u /* 262 ms: at most TCP_OOW_ACKS answers to empty unacceptable segments in it */
-#define TCP_OOW_ACKS 4u
+#define TCP_OOW_ACKS    4u
+#define TCP_OOW_PERIODS (1u << 13) /* what tcp_conn.oow_tick tells apart */
 #define TCP_CHALLENGES_BASE \
 	500u /* challenge ACKs a second and stack, plus as many at random (RFC 5961 7) \
 	      */
@@ -179,7 +180,7 @@ tcp_rto_us(const struct tcp_conn *c)
 static inline bool
 tcp_timer_before(const struct tcp_conn *c, uint32_t tick)
 {
-	return c->timer_prev != TCP_INDEX_NONE && tcp_seq_le(c->timer_at, tick);
+	return c->more & TCP_M_TIMER && tcp_seq_le(c->timer_at, tick);
 }
 
 static inline bool

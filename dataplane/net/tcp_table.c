@@ -5,13 +5,6 @@
 
 #include "dataplane/net/tcp_stack.h"
 
-static inline uint16_t
-tag_of(uint32_t hash)
-{
-	uint16_t tag = (uint16_t)(hash >> 16);
-	return tag ? tag : 1;
-}
-
 static size_t
 table_bytes(const struct tcp_table *t)
 {
@@ -64,15 +57,10 @@ uint32_t
 tcp_table_find(const struct tcp_stack *tcp, uint32_t hash, const struct net_flow *flow)
 {
 	const struct tcp_table *t = &tcp->table;
-	uint16_t tag = tag_of(hash);
+	uint16_t tag = tcp_table_tag(hash);
 	for (uint32_t i = hash & t->mask, left = t->mask + 1; left > 0; i = (i + 1) & t->mask, left--) {
 		const struct tcp_bucket *b = &t->buckets[i];
-		const __m128i tags = _mm_load_si128((const __m128i *)(const void *)b->tags);
-		/* Two bits a way, so the lower one of each. */
-		unsigned equal =
-		    (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi16(tags, _mm_set1_epi16((int16_t)tag))) &
-		    0x5555u;
-		for (; equal; equal &= equal - 1) {
+		for (unsigned equal = tcp_bucket_equal(b, tag); equal; equal &= equal - 1) {
 			uint32_t ref = b->refs[__builtin_ctz(equal) / 2];
 			if (likely(tcp_flow_equal(tcp_ref_flow(tcp, ref), flow)))
 				return ref;
@@ -94,7 +82,7 @@ tcp_table_insert(struct tcp_stack *tcp, uint32_t hash, uint32_t ref)
 		for (unsigned way = 0; way < TCP_BUCKET_WAYS; way++) {
 			if (b->tags[way])
 				continue;
-			b->tags[way] = tag_of(hash);
+			b->tags[way] = tcp_table_tag(hash);
 			b->refs[way] = ref;
 			t->used++;
 			t->generation++;
@@ -108,7 +96,7 @@ tcp_table_insert(struct tcp_stack *tcp, uint32_t hash, uint32_t ref)
 static struct tcp_bucket *
 locate(struct tcp_table *t, uint32_t hash, uint32_t ref, unsigned *way)
 {
-	uint16_t tag = tag_of(hash);
+	uint16_t tag = tcp_table_tag(hash);
 	for (uint32_t i = hash & t->mask, left = t->mask + 1; left > 0; i = (i + 1) & t->mask, left--) {
 		struct tcp_bucket *b = &t->buckets[i];
 		for (*way = 0; *way < TCP_BUCKET_WAYS; (*way)++) {

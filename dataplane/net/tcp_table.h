@@ -5,12 +5,13 @@
  *
  * A key lives in its home bucket or, when that was full, in one of the next; `passed` counts the keys that
  * went by, so that a search ends at the first bucket that nobody passed. At half load practically every
- * search ends in the first bucket. The burst's staging (hash all, prefetch buckets, find, prefetch
- * connections) is in tcp_in.c.
+ * search ends in the first bucket. The burst's staging (hash all and prefetch buckets, take by tag what is likely the
+ * connection and prefetch it, compare) is in tcp_in.c.
  */
 #ifndef WIRECACHE_TCP_TABLE_H
 #define WIRECACHE_TCP_TABLE_H
 
+#include <immintrin.h>
 #include <rte_prefetch.h>
 
 #include "dataplane/net/net.h"
@@ -52,6 +53,30 @@ static inline void
 tcp_table_prefetch(const struct tcp_table *t, uint32_t hash)
 {
 	rte_prefetch0(&t->buckets[hash & t->mask]);
+}
+
+static inline uint16_t
+tcp_table_tag(uint32_t hash)
+{
+	uint16_t tag = (uint16_t)(hash >> 16);
+	return tag ? tag : 1;
+}
+
+/* The ways with this tag, two bits each, of which the lower one counts. */
+static inline unsigned
+tcp_bucket_equal(const struct tcp_bucket *b, uint16_t tag)
+{
+	const __m128i tags = _mm_load_si128((const __m128i *)(const void *)b->tags);
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi16(tags, _mm_set1_epi16((int16_t)tag))) & 0x5555u;
+}
+
+/* What tcp_table_find() will most likely answer: nothing but the home bucket is read. TCP_INDEX_NONE: nothing is there. */
+static inline uint32_t
+tcp_table_likely(const struct tcp_table *t, uint32_t hash)
+{
+	const struct tcp_bucket *b = &t->buckets[hash & t->mask];
+	unsigned equal = tcp_bucket_equal(b, tcp_table_tag(hash));
+	return equal ? b->refs[__builtin_ctz(equal) / 2] : UINT32_MAX;
 }
 
 #endif

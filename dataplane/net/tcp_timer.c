@@ -8,8 +8,7 @@
 
 #include "dataplane/net/tcp_stack.h"
 
-#define LIST_BIT  0x80000000u    /* in prev: the rest is a list number */
-#define NOT_ARMED TCP_INDEX_NONE /* prev of a node that is in no list */
+#define LIST_BIT  0x80000000u /* in prev: the rest is a list number */
 #define SLOT_BITS 6u
 
 void
@@ -25,6 +24,7 @@ static void
 push(struct tcp_stack *tcp, struct tcp_conn *c, uint32_t list)
 {
 	struct tcp_wheel *wheel = &tcp->wheel;
+	c->more |= TCP_M_TIMER;
 	c->timer_prev = LIST_BIT | list;
 	c->timer_next = wheel->heads[list];
 	if (c->timer_next != TCP_INDEX_NONE)
@@ -40,7 +40,7 @@ tcp_timer_disarm(struct tcp_conn *c)
 {
 	struct tcp_stack *tcp = c->tcp;
 	struct tcp_wheel *wheel = &tcp->wheel;
-	if (c->timer_prev == NOT_ARMED)
+	if (!(c->more & TCP_M_TIMER))
 		return;
 	if (c->timer_prev & LIST_BIT) {
 		uint32_t list = c->timer_prev & ~LIST_BIT;
@@ -52,7 +52,7 @@ tcp_timer_disarm(struct tcp_conn *c)
 	}
 	if (c->timer_next != TCP_INDEX_NONE)
 		tcp_conn_at(tcp, c->timer_next)->timer_prev = c->timer_prev;
-	c->timer_prev = NOT_ARMED;
+	c->more &= (uint16_t)~TCP_M_TIMER;
 	wheel->armed--;
 }
 
@@ -183,7 +183,7 @@ tcp_timers_check(const struct tcp_stack *tcp)
 		for (uint32_t i = wheel->heads[list]; i != TCP_INDEX_NONE;
 		     i = tcp_conn_at(tcp, i)->timer_next) {
 			const struct tcp_conn *c = tcp_conn_at(tcp, i);
-			if (c->timer_prev != prev || c->index != i)
+			if (c->timer_prev != prev || c->index != i || !(c->more & TCP_M_TIMER))
 				return "timer wheel: a link is broken";
 			if (c->state == TCP_CLOSED)
 				return "timer wheel: a closed connection is armed";

@@ -218,7 +218,7 @@ app_release(void *app, uint64_t cookie)
 }
 
 static void
-app_peek(void *app, const uint8_t *bytes, uint32_t len)
+app_peek(void *app, void *context, const uint8_t *bytes, uint32_t len)
 {
 	volatile uint8_t last = len > 0 ? bytes[len - 1] : 0;
 

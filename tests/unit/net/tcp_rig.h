@@ -131,7 +131,7 @@ rig_release(void *app, uint64_t cookie)
 }
 
 static void
-rig_peek(void *app, const uint8_t *bytes, uint32_t len)
+rig_peek(void *app, void *context, const uint8_t *bytes, uint32_t len)
 {
 	rig.peeks++;
 }
