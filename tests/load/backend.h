@@ -53,6 +53,8 @@ struct load_events {
 	void *ctx;
 	/* 1 to LOAD_BURST pieces, those of one connection in order. Several at once, so that state can be prefetched. */
 	void (*received)(void *ctx, const struct load_piece *pieces, uint32_t pieces_len);
+	/* Bytes of this connection will be shown soon, unless they are not what they seem: to prefetch for, nothing else. */
+	void (*soon)(void *ctx, uint32_t conn);
 	/* error: 0 or a positive errno that says why it closed (ECONNREFUSED, ETIMEDOUT, ECONNRESET, ...). */
 	void (*changed)(void *ctx, uint32_t conn, enum load_conn_state state, int error);
 };

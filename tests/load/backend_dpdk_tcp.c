@@ -52,6 +52,17 @@ app_accepted(void *app, struct tcp_conn *conn, bool *refuse)
 	return tcp_context(conn); /* the generator may have closed it already */
 }
 
+static void
+app_peek(void *app, void *context, const uint8_t *bytes, uint32_t len)
+{
+	struct load_backend *backend = app;
+
+	if (unlikely(!context))
+		return;
+	rte_prefetch0(slot_of(backend, context));
+	backend->config.events.soon(backend->config.events.ctx, (uint32_t)((uintptr_t)context - 1));
+}
+
 static uint32_t
 app_received(void *app, struct tcp_conn *conn, void *context, const uint8_t *bytes, uint32_t len)
 {
@@ -137,6 +148,7 @@ dpdk_tcp_app(struct tcp_app *app, struct load_backend *backend)
 	    .writable = app_writable,
 	    .closed = app_closed,
 	    .release = app_release,
+	    .peek = app_peek,
 	};
 }
 

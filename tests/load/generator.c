@@ -339,13 +339,13 @@ window_for(const struct generator *g)
 	uint32_t least = options->per_segment > options->pipeline ? (uint32_t)options->per_segment
 	                                                          : (uint32_t)options->pipeline;
 	uint32_t share = FLIGHTS_AIM / g->workload->multiget / g->conns_len;
-	uint32_t window = WINDOW_MIN;
 	bool closed = options->rate == 0 && !options->ramp && options->arrivals != SCHEDULE_TRACE;
+	uint32_t window = closed ? 1 : WINDOW_MIN;
 
 	if (g->workload->udp)
 		least *= 4; /* replies that overtake a lost one stay in the window behind it */
 	if (closed)         /* what is used stays in the processor's cache */
-		share = g->conns_len <= PRELOAD_CONNS_MAX ? PRELOAD_PIPELINE : WINDOW_MIN;
+		share = g->conns_len <= PRELOAD_CONNS_MAX ? PRELOAD_PIPELINE : window;
 	while (window * 2 <= share && window < most)
 		window *= 2;
 	least = power_of_two_from(least);
@@ -409,7 +409,10 @@ open_backend(struct generator *g, char error[LOAD_ERROR_BYTES])
 	    .threads = (unsigned)options->threads,
 	    .send_room = g->workload->reserve_max,
 	    .reflect = options->reflect,
-	    .events = {.ctx = g, .received = generator_received, .changed = generator_changed},
+	    .events = {.ctx = g,
+	        .received = generator_received,
+	        .soon = generator_soon,
+	        .changed = generator_changed},
 	    .eal_args = options->eal,
 	    .address = options->address,
 	    .gateway = options->gateway,

@@ -94,8 +94,10 @@ struct conn {
 	uint8_t state;
 	bool queued;    /* in the queue of connections with room */
 	bool streaming; /* a large value is being written, see struct streaming */
+	bool reading;   /* of the oldest reply a part has come: its reader is in use */
 	uint32_t streaming_at;
-};
+} __attribute__((aligned(32)));
+_Static_assert(sizeof(struct conn) == 32, "two to a cache line");
 
 /* A request that was chosen and is to be sent when it is due. */
 struct choice {
@@ -209,7 +211,7 @@ void generator_free(struct generator *generator);
 /* ---- between generator.c, generator_send.c, generator_reply.c and generator_conn.c ---- */
 
 static inline struct flight *
-generator_flight(struct generator *g, uint32_t conn, uint32_t sequence)
+generator_flight(const struct generator *g, uint32_t conn, uint32_t sequence)
 {
 	return &g->flights[(size_t)conn * g->window + (sequence & (g->window - 1))];
 }
@@ -266,6 +268,7 @@ void generator_drop_stream(struct generator *g, uint32_t conn);
 
 /* Backend callbacks. */
 void generator_received(void *ctx, const struct load_piece *pieces, uint32_t pieces_len);
+void generator_soon(void *ctx, uint32_t conn);
 void generator_changed(void *ctx, uint32_t conn, enum load_conn_state state, int error);
 
 /* Finds UDP requests without a reply in some windows. */

@@ -4,6 +4,7 @@
 #include "tests/load/generator.h"
 
 #define FRAME_BYTES 8u
+#define CACHE_LINE  64u
 
 /* ---- the end of a request ---- */
 
@@ -179,15 +180,13 @@ static void
 received_stream(struct generator *g, const struct load_piece *piece)
 {
 	struct conn *c = &g->conns[piece->conn];
-	struct reply_reader *reader = &g->readers[piece->conn];
 	const uint8_t *at = piece->data;
 	uint32_t left = piece->bytes;
 
 	while (left > 0) {
 		struct reply reply = {.outcome = REPLY_BROKEN};
 		struct flight *flight = generator_flight(g, piece->conn, c->head);
-		if (c->head != c->tail && reader->mode == 0 && reader->carry_bytes == 0 &&
-		    reader->position == 0) {
+		if (c->head != c->tail && !c->reading) {
 			uint32_t taken = complete_hit(g, piece->conn, flight, at, left, piece->rx_tsc);
 			at += taken, left -= taken;
 			if (taken > 0 && c->state == CONN_UP)
@@ -197,8 +196,10 @@ received_stream(struct generator *g, const struct load_piece *piece)
 		}
 		if (c->head != c->tail) {
 			struct reply_to to = expectation(g, flight);
-			uint32_t taken = g->workload->codec->read(reader, &to, at, left, &reply);
+			uint32_t taken =
+			    g->workload->codec->read(&g->readers[piece->conn], &to, at, left, &reply);
 			at += taken, left -= taken;
+			c->reading = reply.outcome == REPLY_MORE;
 		}
 		if (reply.outcome == REPLY_BROKEN) {
 			g->counts.broken++;
@@ -324,6 +325,19 @@ received_datagram(struct generator *g, const struct load_piece *piece)
 	complete(g, piece->conn, flight, &reply, piece->rx_tsc);
 }
 
+/* With many connections all of this comes from beyond the caches. */
+void
+generator_soon(void *ctx, uint32_t conn)
+{
+	const struct generator *g = ctx;
+	const char *flights = (const char *)generator_flight(g, conn, 0);
+
+	__builtin_prefetch(&g->conns[conn], 1);
+	__builtin_prefetch(flights, 1);
+	if (g->window * sizeof(struct flight) > CACHE_LINE)
+		__builtin_prefetch(flights + CACHE_LINE, 1);
+}
+
 void
 generator_received(void *ctx, const struct load_piece *pieces, uint32_t pieces_len)
 {
@@ -375,8 +389,10 @@ generator_give_up(struct generator *g, uint32_t conn, bool ended)
 	}
 	if (ended || g->workload->udp)
 		c->head = c->tail;
-	if (ended && g->readers != NULL)
+	if (ended && g->readers != NULL) {
 		reply_reader_reset(&g->readers[conn]);
+		c->reading = false;
+	}
 }
 
 void
