@@ -224,14 +224,47 @@ ip4_write(uint8_t *ip, rte_be32_t local, rte_be32_t remote, uint8_t proto, uint8
 	memcpy(ip + 16, &remote, sizeof(remote));
 }
 
+static inline __rte_cold void
+plain_hop_find(
+    struct net_stack *stack, const struct iface *ifc, struct plain_hop *last, const struct net_addr *hop)
+{
+	const struct rte_ether_addr *mac = neigh_known(stack, ifc, hop);
+
+	*last = (struct plain_hop){.addr = net_addr_get_v4(hop), .iface = ifc->index, .known = mac != NULL};
+	if (mac != NULL)
+		last->mac = *mac;
+}
+
+/* The MAC address on the way to remote, or NULL: that of a row's last packet is that of most of the next ones. */
+static inline const struct rte_ether_addr *
+plain_hop_mac(struct net_stack *stack, const struct iface *ifc, struct plain_hop *last, rte_be32_t remote)
+{
+	const bool on_link = ((remote ^ ifc->addr4) & ifc->mask4) == 0;
+	const rte_be32_t hop = on_link ? remote : net_addr_get_v4(&ifc->conf.gateway4);
+
+	if (unlikely(!last->known || last->addr != hop || last->iface != ifc->index)) {
+		const struct net_addr addr = on_link ? net_addr_v4(remote) : ifc->conf.gateway4;
+
+		plain_hop_find(stack, ifc, last, &addr);
+	}
+	return likely(last->known) ? &last->mac : NULL;
+}
+
+/* Can m be a plain packet, if its next hop is known? */
+static inline bool
+plain_fits(const struct iface *ifc, const struct net_flow *flow, const struct rte_mbuf *m)
+{
+	return ifc->plain && net_addr_is_v4(&flow->remote) &&
+	       m->pkt_len + sizeof(struct rte_ipv4_hdr) <= ifc->conf.mtu &&
+	       rte_pktmbuf_headroom(m) >= PLAIN_HEADERS;
+}
+
 /* Where m goes as a plain packet; NULL: it is none. */
 static inline const struct rte_ether_addr *
 plain_next_hop(
     struct net_stack *stack, const struct iface *ifc, const struct net_flow *flow, const struct rte_mbuf *m)
 {
-	if (unlikely(!ifc->plain || !net_addr_is_v4(&flow->remote) ||
-	             m->pkt_len + sizeof(struct rte_ipv4_hdr) > ifc->conf.mtu ||
-	             rte_pktmbuf_headroom(m) < PLAIN_HEADERS))
+	if (unlikely(!plain_fits(ifc, flow, m)))
 		return NULL;
 	const bool on_link = ((net_addr_get_v4(&flow->remote) ^ ifc->addr4) & ifc->mask4) == 0;
 	return neigh_known(stack, ifc, on_link ? &flow->remote : &ifc->conf.gateway4);
@@ -298,20 +331,49 @@ plain_output(struct net_stack *stack, const struct net_flow *flow, uint8_t proto
 	return true;
 }
 
-/* The same for a TCP segment whose bytes, without the pseudo-header, add up to `sum`. */
+/* The row leaves. */
+static inline void
+plain_row_send(struct net_stack *stack)
+{
+	struct plain_row *row = &stack->row;
+
+	stack->counters.tx_packets += row->len;
+	stack->counters.tx_bytes += row->bytes;
+	net_tx_burst(stack, row->iface, row->pkts, row->len);
+	row->len = 0;
+	row->bytes = 0;
+}
+
+/*
+ * The same for a TCP segment whose bytes, without the pseudo-header, add up to `sum`; it waits in the row until that is
+ * full or net_flush() ends.
+ */
 static inline bool
 plain_tcp_output(struct net_stack *stack, const struct net_flow *flow, struct rte_mbuf *m, uint64_t sum)
 {
 	const struct iface *ifc = &stack->ifaces[flow->iface];
-	const struct rte_ether_addr *mac = plain_next_hop(stack, ifc, flow, m);
+	const rte_be32_t local = net_addr_get_v4(&flow->local), remote = net_addr_get_v4(&flow->remote);
+	const uint32_t offloads = ifc->conf.offloads;
+	struct plain_row *row = &stack->row;
 
+	if (unlikely(!plain_fits(ifc, flow, m)))
+		return false;
+	const struct rte_ether_addr *mac = plain_hop_mac(stack, ifc, &row->hop, remote);
 	if (unlikely(mac == NULL))
 		return false;
-	const uint64_t pseudo = plain_pseudo(flow, IPPROTO_TCP, m->pkt_len);
-	const uint32_t l4_bytes = (rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *)->data_off >> 4) * 4u;
-	plain_send(stack, ifc, flow, mac, IPPROTO_TCP, m, l4_bytes, RTE_MBUF_F_TX_TCP_CKSUM,
-	    offsetof(struct rte_tcp_hdr, cksum),
-	    ifc->conf.offloads & NET_OFFLOAD_TX_L4_CSUM ? csum_fold(pseudo) : csum_finish(pseudo + sum));
+	struct rte_tcp_hdr *th = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
+	const uint64_t pseudo = plain_pseudo4(local, remote, IPPROTO_TCP, m->pkt_len);
+	const uint32_t l4_bytes = (th->data_off >> 4) * 4u;
+	th->cksum = offloads & NET_OFFLOAD_TX_L4_CSUM ? csum_fold(pseudo) : csum_finish_nonzero(pseudo + sum);
+	plain_frame(stack, ifc, local, remote, mac, IPPROTO_TCP, m, l4_bytes, RTE_MBUF_F_TX_TCP_CKSUM);
+	if (unlikely(row->iface != ifc->index)) {
+		plain_row_send(stack);
+		row->iface = ifc->index;
+	}
+	row->bytes += m->pkt_len;
+	row->pkts[row->len++] = m;
+	if (row->len == NET_BURST_MAX)
+		plain_row_send(stack);
 	return true;
 }
 

@@ -320,6 +320,9 @@ void
 net_flush(struct net_stack *stack)
 {
 	tcp_flush(stack->tcp);
+	if (stack->row.len > 0)
+		plain_row_send(stack);
+	stack->row.hop.known = false; /* what comes in may change it */
 }
 
 /* ---- what the worker asks and tells ----------------------------------------------------------- */

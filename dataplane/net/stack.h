@@ -54,6 +54,23 @@ struct rate_limit {
 	uint32_t rate_per_s;
 };
 
+/* Where the last of a row of plain packets went. */
+struct plain_hop {
+	rte_be32_t addr;
+	uint8_t iface;
+	bool known; /* mac is what addr has; false: nothing sent yet, or nobody knows it */
+	struct rte_ether_addr mac;
+};
+
+/* Finished packets that leave together. */
+struct plain_row {
+	struct plain_hop hop;
+	uint8_t iface;
+	unsigned len;
+	uint64_t bytes;
+	struct rte_mbuf *pkts[NET_BURST_MAX];
+};
+
 struct net_stack {
 	uint64_t now_us;
 	struct net_env env;
@@ -65,6 +82,8 @@ struct net_stack {
 	uint16_t ip4_id; /* of the next packet that may be fragmented; starts at random */
 	uint32_t ip6_id;
 	struct rate_limit icmp_limit;
+
+	struct plain_row row; /* of the flush in progress */
 
 	/* What the burst in progress has collected. */
 	unsigned tcp_rx_len, udp_rx_len;

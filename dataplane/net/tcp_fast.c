@@ -39,6 +39,22 @@ expected(const struct tcp_conn *c, const struct tcp_seg *seg)
 	       tcp_seq_le(c->rcv_nxt + seg->len, c->rcv_edge) && (seg->len || seg->ack != c->snd_una);
 }
 
+/*
+ * Everything is acknowledged by a segment with more for us: the block of the last reply waits, empty, for what the
+ * application says to that. take_payload() gives it back if that is nothing.
+ */
+static inline bool
+keep_block(struct tcp_conn *c, const struct tcp_seg *seg)
+{
+	struct tcp_block *b = c->sq_head;
+	if (!seg->len || seg->ack != c->sq_end || !b || b != c->sq_tail || b->bytes != b->data ||
+	    b->size_class == TCP_BLOCK_2K)
+		return false;
+	b->seq = c->sq_end;
+	b->len = 0;
+	return true;
+}
+
 static inline void
 take_ack(struct tcp_conn *c, const struct tcp_seg *seg, uint32_t acked)
 {
@@ -47,7 +63,8 @@ take_ack(struct tcp_conn *c, const struct tcp_seg *seg, uint32_t acked)
 	c->snd_una = seg->ack;
 	c->backoff = 0;
 	c->progress_tick = c->tcp->tick;
-	tcp_sendq_acked(c);
+	if (!keep_block(c, seg))
+		tcp_sendq_acked(c);
 	if (tcp_flight(c))
 		tcp_rtx_arm(c);
 	else
@@ -82,6 +99,8 @@ take_payload(struct tcp_conn *c, const struct tcp_seg *seg)
 	c->rcv_nxt += taken;
 	if (unlikely(c->state == TCP_CLOSED))
 		return;
+	if (c->sq_head && !c->sq_head->len)
+		tcp_sendq_drop(c);
 	if (unlikely(taken != seg->len)) {
 		struct tcp_payload p = {.m = seg->m, .offset = seg->hlen, .len = seg->len, .seq = seg->seq};
 		tcp_rx_keep(c, &p);
@@ -132,6 +151,20 @@ put_word(uint8_t *to, uint32_t word)
 	return word;
 }
 
+/* tcp_rx_window() where the edge mostly stays, since little was taken since it moved. Not with an rxq, nor after a FIN. */
+static inline uint16_t
+window_field(struct tcp_conn *c)
+{
+	uint32_t window = c->rcv_edge - c->rcv_nxt, round = (1u << c->rcv_wscale) - 1;
+	uint32_t field = (window + round) >> c->rcv_wscale, buffer_bytes = c->tcp->config.rcv_buffer_bytes;
+	if (unlikely(window > buffer_bytes || field > 65535 ||
+	             RTE_MIN(buffer_bytes, 65535u << c->rcv_wscale) - window >=
+	                 RTE_MIN(buffer_bytes / 2, (uint32_t)c->mss)))
+		return tcp_rx_window(c);
+	c->rcv_edge = c->rcv_nxt + (field << c->rcv_wscale);
+	return (uint16_t)field;
+}
+
 /* The header in front of the payload, and the sum of it. Word by word: a wider copy would wait for its stores. */
 static inline uint64_t
 put_header(struct tcp_conn *c, struct rte_mbuf *m)
@@ -139,7 +172,7 @@ put_header(struct tcp_conn *c, struct rte_mbuf *m)
 	bool ts = c->flags & TCP_F_TS;
 	uint32_t bytes = sizeof(struct rte_tcp_hdr) + (ts ? TCP_OPT_TS_BYTES : 0);
 	uint32_t offset_to_window =
-	    bytes << 26 | (uint32_t)(RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG) << 16 | tcp_rx_window(c);
+	    bytes << 26 | (uint32_t)(RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG) << 16 | window_field(c);
 	uint8_t *to = rte_pktmbuf_mtod(m, uint8_t *) - bytes;
 	uint64_t sum = put_word(to, (uint32_t)c->flow.local_port | (uint32_t)c->flow.remote_port << 16);
 	sum += put_word(to + 4, rte_cpu_to_be_32(c->snd_nxt));

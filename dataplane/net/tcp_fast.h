@@ -5,7 +5,7 @@
  *
  * These functions only take what they can finish. For anything else they return false, having changed nothing, and the
  * general way (tcp_in.c, tcp_ack.c, tcp_rx.c, tcp_out.c) looks at it from the start. What they take they leave as the
- * general way would, bit by bit: tests/unit/net/test_tcp_fast.c compares.
+ * general way would, bit by bit but for the blocks in which a queue lies: tests/unit/net/test_tcp_fast.c compares.
  */
 #ifndef WIRECACHE_TCP_FAST_H
 #define WIRECACHE_TCP_FAST_H

@@ -97,26 +97,6 @@ net_udp_flow(struct net_udp_rx *rx)
 
 /* ---- replies ---------------------------------------------------------------------------------- */
 
-/* Where the last of a row of replies went; most of the next ones go there, too. */
-struct reply_hop {
-	rte_be32_t addr;
-	const struct rte_ether_addr *mac; /* NULL: not known, or nothing sent yet */
-};
-
-static inline const struct rte_ether_addr *
-reply_mac(struct net_stack *stack, const struct iface *ifc, struct reply_hop *last, rte_be32_t remote)
-{
-	const bool on_link = ((remote ^ ifc->addr4) & ifc->mask4) == 0;
-	const rte_be32_t hop = on_link ? remote : net_addr_get_v4(&ifc->conf.gateway4);
-
-	if (unlikely(last->mac == NULL || last->addr != hop)) {
-		const struct net_addr addr = on_link ? net_addr_v4(remote) : ifc->conf.gateway4;
-
-		*last = (struct reply_hop){.addr = hop, .mac = neigh_known(stack, ifc, &addr)};
-	}
-	return last->mac;
-}
-
 /* What plain_output() cannot send either: the general way. */
 static __attribute__((noinline)) void
 reply_general(struct net_stack *stack, const struct iface *ifc, const struct net_udp_reply *reply)
@@ -130,7 +110,7 @@ reply_general(struct net_stack *stack, const struct iface *ifc, const struct net
 
 /* Headers of one reply, the request's turned round; m's data then begins with Ethernet's. False: nothing was done. */
 static inline bool
-reply_headers(struct net_stack *stack, const struct iface *ifc, struct reply_hop *last,
+reply_headers(struct net_stack *stack, const struct iface *ifc, struct plain_hop *last,
     const struct net_udp_reply *reply)
 {
 	struct rte_mbuf *m = reply->m;
@@ -138,7 +118,7 @@ reply_headers(struct net_stack *stack, const struct iface *ifc, struct reply_hop
 	const rte_be32_t remote = plain_load32(ip_in + 12), local = ifc->addr4;
 	const uint32_t ports = plain_load32(ip_in + sizeof(struct rte_ipv4_hdr));
 	const uint32_t len = m->data_len + (uint32_t)sizeof(struct rte_udp_hdr);
-	const struct rte_ether_addr *mac = reply_mac(stack, ifc, last, remote);
+	const struct rte_ether_addr *mac = plain_hop_mac(stack, ifc, last, remote);
 
 	if (unlikely(mac == NULL || len + sizeof(struct rte_ipv4_hdr) > ifc->conf.mtu))
 		return false;
@@ -167,7 +147,7 @@ void
 net_udp_reply(struct net_stack *stack, uint8_t iface, const struct net_udp_reply *replies, unsigned n)
 {
 	const struct iface *ifc = &stack->ifaces[iface];
-	struct reply_hop last = {.mac = NULL};
+	struct plain_hop last = {.known = false};
 	struct rte_mbuf *ready[NET_BURST_MAX];
 	uint64_t bytes = 0;
 	unsigned len = 0;

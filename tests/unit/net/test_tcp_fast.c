@@ -107,7 +107,6 @@ struct snapshot {
 	struct net_counters counters;
 	uint64_t sent;   /* hash of segments */
 	uint64_t queued; /* hash of the send queue */
-	uint64_t memory_bytes;
 	uint32_t received, calls, eof, writable, closed;
 };
 
@@ -156,7 +155,6 @@ take_snapshot(struct snapshot *s)
 		s->sent = hash_of(s->sent, o->payload, o->seg.len);
 	}
 	s->counters = rig.counters;
-	s->memory_bytes = rig.tcp->mem.used_bytes;
 	s->received = rig.bytes_len;
 	s->calls = rig.received_calls;
 	s->eof = rig.eof;
@@ -164,8 +162,11 @@ take_snapshot(struct snapshot *s)
 	s->closed = rig.closed;
 	if (!rig.conn)
 		return;
-	for (const struct tcp_block *b = rig.conn->sq_head; b; b = b->next)
-		s->queued = hash_of(hash_of(s->queued, &b->seq, 2 * sizeof(b->seq)), b->bytes, b->len);
+	for (const struct tcp_block *b = rig.conn->sq_head; b; b = b->next) {
+		/* The first may begin with what is acknowledged: how much depends on where blocks end. */
+		uint32_t acked = b == rig.conn->sq_head ? rig.conn->snd_una - b->seq : 0;
+		s->queued = hash_of(s->queued, b->bytes + acked, b->len - acked);
+	}
 	s->conn = *rig.conn;
 	s->conn.tcp = s->conn.context = NULL;
 	s->conn.sq_head = marked(s->conn.sq_head);
