@@ -418,6 +418,24 @@ serve_session_busy(const struct serve_session *session)
 	       session->phase == SERVE_PHASE_LOGIN_BLOCK;
 }
 
+bool
+serve_session_plain(const struct serve_session *session)
+{
+	return session->phase == SERVE_PHASE_LINE && session->line == NULL;
+}
+
+uint32_t
+serve_stream_gets(
+    struct serve *serve, const uint8_t *bytes, uint32_t len, struct serve_sink *sink, bool *broken)
+{
+	struct serve_call call = {.serve = serve, .sink = sink, .at = bytes, .end = bytes + len};
+
+	while (call.at < call.end && !call.broken && serve_out_ready(&call) && serve_get_fast(&call))
+		continue;
+	*broken = call.broken;
+	return (uint32_t)(call.at - bytes);
+}
+
 enum serve_state
 serve_bytes(struct serve_session *session, const uint8_t *bytes, uint32_t len, struct serve_sink *sink,
     uint32_t *consumed)

@@ -4,7 +4,8 @@
  *
  * The context of a connection is its session's address; low bits of it remember what outlives a call: that the peer has
  * closed while a reply was suspended, so that the connection ends after it; that we have closed, so that what the peer
- * still sends is taken and ignored. Sessions that have more to say than one pass of the loop should wait for are kept
+ * still sends is taken and ignored; that the session waits for a command, so that plain gets need not look at it: one
+ * line less of memory that ten thousand connections would fetch from beyond the caches. Sessions that have more to say than one pass of the loop should wait for are kept
  * in a list, and go on once a pass.
  */
 #include "dataplane/worker.h"
@@ -15,9 +16,10 @@
 
 #define CONTEXT_PEER_CLOSED ((uintptr_t)1)
 #define CONTEXT_IGNORE      ((uintptr_t)2)
-#define CONTEXT_AGAIN       ((uintptr_t)4) /* in the list of those that go on by themselves */
-#define CONTEXT_REFUSED     ((uintptr_t)8) /* above the limit: not counted */
-#define CONTEXT_BITS        (CONTEXT_PEER_CLOSED | CONTEXT_IGNORE | CONTEXT_AGAIN | CONTEXT_REFUSED)
+#define CONTEXT_AGAIN       ((uintptr_t)4)  /* in the list of those that go on by themselves */
+#define CONTEXT_REFUSED     ((uintptr_t)8)  /* above the limit: not counted */
+#define CONTEXT_PLAIN       ((uintptr_t)16) /* serve_session_plain() */
+#define CONTEXT_BITS        (CONTEXT_PEER_CLOSED | CONTEXT_IGNORE | CONTEXT_AGAIN | CONTEXT_REFUSED | CONTEXT_PLAIN)
 
 #define AGAIN_MIN 16u /* first room of that list */
 
@@ -322,12 +324,15 @@ feed(struct worker *worker, struct tcp_conn *conn, struct serve_session *session
 	enum serve_state state;
 
 	*full = false;
+	tcp_set_context(conn, (void *)((uintptr_t)tcp_context(conn) & ~CONTEXT_PLAIN));
 	latency_serve(&worker->latency, serve_counters(worker->serve), LATENCY_TCP);
 	worker->tcp_sink->conn = conn;
 	state = serve_bytes(session, bytes, len, &worker->tcp_sink->base, &consumed);
 	stage_begin(&worker->stages, before);
 	switch (state) {
 	case SERVE_GO_ON:
+		if (likely(serve_session_plain(session)))
+			context_add(conn, CONTEXT_PLAIN);
 		break;
 	case SERVE_FULL:
 		*full = true;
@@ -360,13 +365,40 @@ feed(struct worker *worker, struct tcp_conn *conn, struct serve_session *session
 	return len;
 }
 
+/* What a plain session asks for by gets alone. Returns the bytes of those. */
+static inline uint32_t
+feed_gets(struct worker *worker, struct tcp_conn *conn, const uint8_t *bytes, uint32_t len)
+{
+	enum stage before = stage_begin(&worker->stages, STAGE_SERVE);
+	uint32_t consumed;
+	bool broken;
+
+	latency_serve(&worker->latency, serve_counters(worker->serve), LATENCY_TCP);
+	worker->tcp_sink->conn = conn;
+	consumed = serve_stream_gets(worker->serve, bytes, len, &worker->tcp_sink->base, &broken);
+	stage_begin(&worker->stages, before);
+	if (unlikely(broken)) {
+		worker->counters.sessions_no_memory++;
+		tcp_abort(conn);
+		consumed = len;
+	}
+	worker->counters.bytes_read += consumed;
+	return consumed;
+}
+
 static uint32_t
 app_received(void *app, struct tcp_conn *conn, void *context, const uint8_t *bytes, uint32_t len)
 {
 	struct worker *worker = app;
 	struct serve_session *session = context_session(context);
+	uint32_t done = 0;
 	bool full;
 
+	if (likely(((uintptr_t)context & CONTEXT_BITS) == CONTEXT_PLAIN)) {
+		done = feed_gets(worker, conn, bytes, len);
+		if (likely(done == len))
+			return len;
+	}
 	if (unlikely(context_has(context, CONTEXT_IGNORE)))
 		return len;
 	if (unlikely(!session)) {
@@ -378,7 +410,7 @@ app_received(void *app, struct tcp_conn *conn, void *context, const uint8_t *byt
 		}
 		tcp_set_context(conn, session);
 	}
-	return feed(worker, conn, session, bytes, len, &full);
+	return done + feed(worker, conn, session, bytes + done, len - done, &full);
 }
 
 /*
@@ -479,7 +511,8 @@ app_closed(void *app, struct tcp_conn *conn, void *context, enum tcp_close_reaso
 static void
 app_peek(void *app, void *context, const uint8_t *bytes, uint32_t len)
 {
-	rte_prefetch0(context_session(context));
+	if (!context_has(context, CONTEXT_PLAIN))
+		rte_prefetch0(context_session(context));
 	serve_peek(((struct worker *)app)->serve, bytes, len);
 }
 

@@ -336,6 +336,61 @@ login_required_takes_gets_off_the_short_way(void **state)
 	fixture_close(f);
 }
 
+/* ---- plain gets of a stream ---- */
+
+static void
+gets_of_a_stream_are_answered_up_to_anything_else(void **state)
+{
+	static const uint8_t gets[] = "get a\r\nget b\r\nget a\r\n", other[] = "get a\r\ngets a\r\nget a\r\n";
+	struct fixture *f = *state;
+	bool broken = true;
+
+	expect_reply(f, "set a 0 0 1\r\n1\r\n", "STORED\r\n");
+	assert_true(serve_session_plain(f->session));
+	fixture_clear(f);
+	assert_int_equal(serve_stream_gets(f->serve, gets, sizeof(gets) - 1, &f->sink, &broken), 21);
+	assert_string_equal(f->out, "VALUE a 0 1\r\n1\r\nEND\r\nEND\r\nVALUE a 0 1\r\n1\r\nEND\r\n");
+	assert_false(broken);
+	assert_int_equal(serve_stream_gets(f->serve, other, sizeof(other) - 1, &f->sink, &broken), 7);
+	assert_int_equal(serve_stream_gets(f->serve, gets, 6, &f->sink, &broken), 0);
+	assert_int_equal(serve_counters(f->serve)->cmd_get, 4);
+}
+
+static void
+gets_of_a_stream_stop_without_room_or_memory(void **state)
+{
+	static const uint8_t gets[] = "get a\r\nget b\r\n";
+	struct fixture *f = *state;
+	bool broken = true;
+
+	fixture_clear(f);
+	f->room = 0;
+	assert_int_equal(serve_stream_gets(f->serve, gets, sizeof(gets) - 1, &f->sink, &broken), 0);
+	assert_false(broken);
+	f->room = SIZE_MAX;
+	f->refuse = true;
+	serve_stream_gets(f->serve, gets, sizeof(gets) - 1, &f->sink, &broken);
+	assert_true(broken);
+}
+
+static void
+session_in_the_middle_of_something_is_not_plain(void **state)
+{
+	static const char *const begun[] = {"get a", "set a 0 0 3\r\n1"};
+	struct fixture *f = *state;
+	uint32_t consumed;
+
+	assert_false(serve_session_plain(f->session)); /* the protocol is not chosen yet */
+	for (unsigned i = 0; i < 2; i++) {
+		expect_reply(f, "get none\r\n", "END\r\n");
+		assert_true(serve_session_plain(f->session));
+		serve_bytes(
+		    f->session, (const uint8_t *)begun[i], (uint32_t)strlen(begun[i]), &f->sink, &consumed);
+		assert_false(serve_session_plain(f->session));
+		serve_bytes(f->session, (const uint8_t *)"23\r\n", 4, &f->sink, &consumed);
+	}
+}
+
 int
 main(void)
 {
@@ -347,6 +402,9 @@ main(void)
 	    fixture_test(burst_with_sampling_on_samples_every_key),
 	    fixture_test(watcher_or_count_by_prefix_takes_gets_off_the_short_way),
 	    fixture_test(watcher_of_mutations_takes_sets_off_the_short_way),
+	    fixture_test(gets_of_a_stream_are_answered_up_to_anything_else),
+	    fixture_test(gets_of_a_stream_stop_without_room_or_memory),
+	    fixture_test(session_in_the_middle_of_something_is_not_plain),
 	    cmocka_unit_test(login_required_takes_gets_off_the_short_way),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
