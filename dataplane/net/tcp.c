@@ -267,6 +267,12 @@ tcp_send_commit(struct tcp_conn *c, uint32_t len)
 	tcp_touch(c);
 }
 
+void
+tcp_prefetch(const struct tcp_conn *c)
+{
+	tcp_conn_prefetch(c);
+}
+
 uint32_t
 tcp_unsent_bytes(const struct tcp_conn *c)
 {

@@ -150,6 +150,8 @@ int tcp_send_ref(struct tcp_conn *conn, const void *bytes, uint32_t len, uint64_
 uint8_t *tcp_send_reserve(struct tcp_conn *conn, uint32_t len);
 void tcp_send_commit(struct tcp_conn *conn, uint32_t len);
 
+/* To be sent on soon, after a long silence: brings what that touches into the cache. */
+void tcp_prefetch(const struct tcp_conn *conn);
 uint32_t tcp_send_room(
     struct tcp_conn *conn); /* bytes until snd_buffer_bytes; 0: stop, writable() will come */
 uint32_t tcp_unsent_bytes(const struct tcp_conn *conn); /* queued, not yet acknowledged */

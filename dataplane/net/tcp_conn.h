@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <stddef.h>
+#include <rte_prefetch.h>
 
 #include "dataplane/net/net.h"
 #include "dataplane/net/tcp.h"
@@ -240,6 +241,15 @@ tcp_conn_set_board(struct tcp_conn *c, struct tcp_board *board)
 {
 	c->board = board;
 	c->more = (uint16_t)((c->more & ~TCP_M_BOARD) | (board ? TCP_M_BOARD : 0));
+}
+
+/* The three lines of a request and its reply. */
+static inline void
+tcp_conn_prefetch(const struct tcp_conn *c)
+{
+	rte_prefetch0(c);
+	rte_prefetch0(&c->tcp);
+	rte_prefetch0(&c->snd_wl1);
 }
 
 static inline uint32_t

@@ -349,11 +349,8 @@ stage_likely(struct tcp_stack *tcp, struct tcp_seg *segs, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		segs[i].ref = tcp_table_likely(&tcp->table, segs[i].hash);
 		const struct tcp_conn *c = segs[i].conn = conn_of(tcp, segs[i].ref);
-		if (unlikely(!c))
-			continue;
-		rte_prefetch0(c);
-		rte_prefetch0(&c->tcp);
-		rte_prefetch0(&c->snd_wl1);
+		if (likely(c != NULL))
+			tcp_conn_prefetch(c);
 	}
 }
 

@@ -105,6 +105,11 @@ struct load_backend_ops {
 	void (*close_conn)(struct load_backend *backend, uint32_t conn);
 
 	/*
+	 * A request will soon be sent on this connection, which has been silent for long: to prefetch for. First with `near`
+	 * false, a few requests later with true. May be NULL.
+	 */
+	void (*expect)(struct load_backend *backend, uint32_t conn, bool near);
+	/*
 	 * Room for `bytes` of one request (TCP: of the stream; UDP: of one datagram), written straight into the packet
 	 * or send queue. NULL: not now (blocked or out of packets); nothing happened. The reservation ends with the
 	 * next commit, which must name the same connection. Committing 0 bytes gives the room back.

@@ -257,6 +257,13 @@ connect_waiting(struct load_backend *backend)
 	}
 }
 
+static void
+dpdk_expect(struct load_backend *backend, uint32_t conn, bool near)
+{
+	if (!is_udp(backend))
+		dpdk_tcp_expect(backend, conn, near);
+}
+
 static void *
 dpdk_reserve(struct load_backend *backend, uint32_t conn, uint32_t bytes)
 {
@@ -327,6 +334,7 @@ const struct load_backend_ops load_backend_dpdk = {
     .enter = dpdk_enter,
     .connect = dpdk_connect,
     .close_conn = dpdk_close_conn,
+    .expect = dpdk_expect,
     .reserve = dpdk_reserve,
     .commit = dpdk_commit,
     .blocked = dpdk_blocked,

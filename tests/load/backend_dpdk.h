@@ -99,6 +99,7 @@ int dpdk_tcp_open(struct load_backend *backend);
 void dpdk_tcp_app(struct tcp_app *app, struct load_backend *backend);
 void dpdk_tcp_connect(struct load_backend *backend, uint32_t conn);
 void dpdk_tcp_close_conn(struct load_backend *backend, uint32_t conn);
+void dpdk_tcp_expect(struct load_backend *backend, uint32_t conn, bool near);
 void *dpdk_tcp_reserve(struct load_backend *backend, uint32_t conn, uint32_t bytes);
 void dpdk_tcp_commit(struct load_backend *backend, uint32_t conn, uint32_t bytes, bool push);
 bool dpdk_tcp_blocked(struct load_backend *backend, uint32_t conn);

@@ -231,6 +231,17 @@ pushed_flush(struct load_backend *backend)
 	backend->tcp.flushes++;
 }
 
+void
+dpdk_tcp_expect(struct load_backend *backend, uint32_t conn, bool near)
+{
+	const struct tcp_slot *slot = &backend->tcp.slots[conn];
+
+	if (!near)
+		rte_prefetch0(slot);
+	else if (likely(slot->conn != NULL))
+		tcp_prefetch(slot->conn);
+}
+
 void *
 dpdk_tcp_reserve(struct load_backend *backend, uint32_t conn, uint32_t bytes)
 {

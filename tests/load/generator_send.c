@@ -3,10 +3,13 @@
  */
 #include "tests/load/generator.h"
 
-#define FRAME_BYTES    8u  /* of memcached's UDP datagrams */
-#define BUSY_KEY_TRIES 4u  /* other keys tried when a change of the chosen one is under way */
-#define TRIES_MAX      16u /* connections looked at for one that takes a request */
-#define CLOCK_EVERY    8u  /* requests between two reads of the clock */
+#define FRAME_BYTES    8u    /* of memcached's UDP datagrams */
+#define BUSY_KEY_TRIES 4u    /* other keys tried when a change of the chosen one is under way */
+#define TRIES_MAX      16u   /* connections looked at for one that takes a request */
+#define CLOCK_EVERY    8u    /* requests between two reads of the clock */
+#define EXPECT_CONNS   1024u /* as many as this do not fit the caches with all that belongs to them */
+#define EXPECT_FAR     16u   /* turns ahead that their first lines are asked for */
+#define EXPECT_NEAR    8u    /* and what those point to */
 
 /* ---- choosing ---- */
 
@@ -372,13 +375,30 @@ send_segment(struct generator *g, uint32_t conn)
 	return sent;
 }
 
+/* Connections that wait long for their turn are no longer in the cache by then. */
+static inline void
+expect_turns(struct generator *g, uint32_t left)
+{
+	if (left > EXPECT_FAR) {
+		uint32_t conn = g->queue[(g->queue_head + EXPECT_FAR) & g->queue_mask];
+		__builtin_prefetch(&g->conns[conn], 1);
+		__builtin_prefetch(generator_flight(g, conn, 0), 1);
+		g->ops->expect(g->backend, conn, false);
+	}
+	if (left > EXPECT_NEAR)
+		g->ops->expect(g->backend, g->queue[(g->queue_head + EXPECT_NEAR) & g->queue_mask], true);
+}
+
 uint32_t
 generator_send_closed(struct generator *g)
 {
+	bool expects = g->ops->expect != NULL && g->conns_len >= EXPECT_CONNS;
 	uint32_t sent = 0, refused = 0;
 
 	for (uint32_t left = g->queue_len; left > 0 && sent < GENERATOR_BATCH_CLOSED && refused < TRIES_MAX;
 	     left--) {
+		if (expects)
+			expect_turns(g, left);
 		uint32_t conn = unqueue(g);
 		if (!generator_has_room(g, conn))
 			continue;
