@@ -265,8 +265,8 @@ net_prefetch_large(const struct rte_mbuf *m)
 }
 
 /*
- * Headers and a small request or reply, which another core or a device wrote, and the line before them, where the reply's
- * headers will be: to be written, since most replies leave in the packet of a request.
+ * Headers and a small request or reply, which another core or a device wrote: to be written, since most replies leave in
+ * the packet of a request, from the same place on.
  */
 static inline void
 prefetch_packet(const struct rte_mbuf *m)
@@ -277,7 +277,6 @@ prefetch_packet(const struct rte_mbuf *m)
 	prefetch_write(p + RTE_CACHE_LINE_SIZE);
 	if (m->data_len > 2 * RTE_CACHE_LINE_SIZE)
 		prefetch_write(p + 2 * RTE_CACHE_LINE_SIZE);
-	prefetch_write(p - RTE_CACHE_LINE_SIZE);
 }
 
 void
