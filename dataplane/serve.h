@@ -147,10 +147,11 @@ bool serve_session_plain(const struct serve_session *session);
 
 /*
  * serve_bytes() for a plain session, whose memory it does not touch: answers `get <key>` as long as there is nothing else.
- * Returns how many bytes that took; the rest is serve_bytes()'s. *broken: as SERVE_ABORT, nothing may follow.
+ * Returns how many bytes that took; the rest is serve_bytes()'s. room: the sink takes a reply, and need not be asked for
+ * the first. *broken: as SERVE_ABORT, nothing may follow.
  */
-uint32_t serve_stream_gets(
-    struct serve *serve, const uint8_t *bytes, uint32_t len, struct serve_sink *sink, bool *broken);
+uint32_t serve_stream_gets(struct serve *serve, const uint8_t *bytes, uint32_t len, struct serve_sink *sink,
+    bool room, bool *broken);
 
 /* How a pending login ended. The session answers with the next serve_bytes(). */
 void serve_auth_verdict(struct serve_session *session, bool granted);

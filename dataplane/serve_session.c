@@ -426,9 +426,10 @@ serve_session_plain(const struct serve_session *session)
 
 uint32_t
 serve_stream_gets(
-    struct serve *serve, const uint8_t *bytes, uint32_t len, struct serve_sink *sink, bool *broken)
+    struct serve *serve, const uint8_t *bytes, uint32_t len, struct serve_sink *sink, bool room, bool *broken)
 {
-	struct serve_call call = {.serve = serve, .sink = sink, .at = bytes, .end = bytes + len};
+	struct serve_call call = {
+	    .serve = serve, .sink = sink, .at = bytes, .end = bytes + len, .room = room};
 
 	while (call.at < call.end && !call.broken && serve_out_ready(&call) && serve_get_fast(&call))
 		continue;

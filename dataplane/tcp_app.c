@@ -375,7 +375,8 @@ feed_gets(struct worker *worker, struct tcp_conn *conn, const uint8_t *bytes, ui
 
 	latency_serve(&worker->latency, serve_counters(worker->serve), LATENCY_TCP);
 	worker->tcp_sink->conn = conn;
-	consumed = serve_stream_gets(worker->serve, bytes, len, &worker->tcp_sink->base, &broken);
+	consumed = serve_stream_gets(
+	    worker->serve, bytes, len, &worker->tcp_sink->base, tcp_send_idle(conn), &broken);
 	stage_begin(&worker->stages, before);
 	if (unlikely(broken)) {
 		worker->counters.sessions_no_memory++;

@@ -78,7 +78,7 @@ init_lists(struct tcp_stack *tcp)
 	for (unsigned i = 0; i <= TCP_SYN_RETRIES; i++)
 		tcp->syn_lists[i] = none;
 	tcp->tw_list = none;
-	tcp->touched_head = tcp->touched_tail = tcp->dead_head = TCP_INDEX_NONE;
+	tcp->touched_head = tcp->dead_head = TCP_INDEX_NONE;
 }
 
 struct tcp_stack *
@@ -173,8 +173,6 @@ touched_pop(struct tcp_stack *tcp)
 {
 	struct tcp_conn *c = tcp_conn_at(tcp, tcp->touched_head);
 	tcp->touched_head = c->next;
-	if (tcp->touched_head == TCP_INDEX_NONE)
-		tcp->touched_tail = TCP_INDEX_NONE;
 	c->flags &= (uint16_t)~TCP_F_TOUCHED;
 	return c;
 }
@@ -182,12 +180,12 @@ touched_pop(struct tcp_stack *tcp)
 void
 tcp_flush(struct tcp_stack *tcp)
 {
-	uint32_t last = tcp->touched_tail;
+	const struct tcp_conn *last = tcp->touched_tail;
 	uint64_t missing = tcp->counters->drop_tcp_no_mbuf;
 	/* Those that could not send everything, for want of an mbuf or out of fairness, queue up behind `last`. */
 	for (bool end = tcp->touched_head == TCP_INDEX_NONE; !end;) {
 		struct tcp_conn *c = touched_pop(tcp);
-		end = c->index == last;
+		end = c == last;
 		if (c->state == TCP_CLOSED) {
 			c->next = tcp->dead_head;
 			tcp->dead_head = c->index;
@@ -271,6 +269,12 @@ void
 tcp_prefetch(const struct tcp_conn *c)
 {
 	tcp_conn_prefetch(c);
+}
+
+bool
+tcp_send_idle(const struct tcp_conn *c)
+{
+	return c->snd_nxt == c->sq_end;
 }
 
 uint32_t

@@ -154,6 +154,7 @@ void tcp_send_commit(struct tcp_conn *conn, uint32_t len);
 void tcp_prefetch(const struct tcp_conn *conn);
 uint32_t tcp_send_room(
     struct tcp_conn *conn); /* bytes until snd_buffer_bytes; 0: stop, writable() will come */
+bool tcp_send_idle(const struct tcp_conn *conn); /* nothing waits to be sent: there is room for a reply */
 uint32_t tcp_unsent_bytes(const struct tcp_conn *conn); /* queued, not yet acknowledged */
 
 void tcp_resume(

@@ -86,7 +86,8 @@ struct tcp_stack {
 	struct tcp_wheel wheel;
 	struct tcp_secrets secrets;
 
-	uint32_t touched_head, touched_tail; /* connections with something to send, in order of touching */
+	struct tcp_conn *touched_tail; /* the last of them; not when there are none */
+	uint32_t touched_head;         /* connections with something to send, in order of touching */
 	uint32_t dead_head; /* closed ones: closed() is told and memory freed when no callback is running */
 	uint32_t pressure_hand; /* next connection index to look at for pressure */
 
@@ -159,8 +160,8 @@ tcp_touch(struct tcp_conn *c)
 	if (tcp->touched_head == TCP_INDEX_NONE)
 		tcp->touched_head = c->index;
 	else
-		tcp_conn_at(tcp, tcp->touched_tail)->next = c->index;
-	tcp->touched_tail = c->index;
+		tcp->touched_tail->next = c->index;
+	tcp->touched_tail = c;
 }
 
 /* The retransmission timeout now, backoff included, microseconds (RFC 6298). */

@@ -348,11 +348,11 @@ gets_of_a_stream_are_answered_up_to_anything_else(void **state)
 	expect_reply(f, "set a 0 0 1\r\n1\r\n", "STORED\r\n");
 	assert_true(serve_session_plain(f->session));
 	fixture_clear(f);
-	assert_int_equal(serve_stream_gets(f->serve, gets, sizeof(gets) - 1, &f->sink, &broken), 21);
+	assert_int_equal(serve_stream_gets(f->serve, gets, sizeof(gets) - 1, &f->sink, false, &broken), 21);
 	assert_string_equal(f->out, "VALUE a 0 1\r\n1\r\nEND\r\nEND\r\nVALUE a 0 1\r\n1\r\nEND\r\n");
 	assert_false(broken);
-	assert_int_equal(serve_stream_gets(f->serve, other, sizeof(other) - 1, &f->sink, &broken), 7);
-	assert_int_equal(serve_stream_gets(f->serve, gets, 6, &f->sink, &broken), 0);
+	assert_int_equal(serve_stream_gets(f->serve, other, sizeof(other) - 1, &f->sink, false, &broken), 7);
+	assert_int_equal(serve_stream_gets(f->serve, gets, 6, &f->sink, false, &broken), 0);
 	assert_int_equal(serve_counters(f->serve)->cmd_get, 4);
 }
 
@@ -365,11 +365,12 @@ gets_of_a_stream_stop_without_room_or_memory(void **state)
 
 	fixture_clear(f);
 	f->room = 0;
-	assert_int_equal(serve_stream_gets(f->serve, gets, sizeof(gets) - 1, &f->sink, &broken), 0);
+	assert_int_equal(serve_stream_gets(f->serve, gets, sizeof(gets) - 1, &f->sink, false, &broken), 0);
 	assert_false(broken);
+	assert_int_equal(serve_stream_gets(f->serve, gets, sizeof(gets) - 1, &f->sink, true, &broken), 7);
 	f->room = SIZE_MAX;
 	f->refuse = true;
-	serve_stream_gets(f->serve, gets, sizeof(gets) - 1, &f->sink, &broken);
+	serve_stream_gets(f->serve, gets, sizeof(gets) - 1, &f->sink, false, &broken);
 	assert_true(broken);
 }
 
