@@ -165,14 +165,18 @@ class Appliance(Target):
             self.process = subprocess.Popen([f"{BUILD}/wirecached", "-c", self.config_path], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
 
+    def bring_up(self, interface, host4):
+        """Waits until the daemon has made the interface, and gives it our address."""
+        wait_for(lambda: not self.alive() or has_interface(interface), f"interface {interface}", START_DEADLINE_S)
+        assert self.alive(), f"ended with {self.process.returncode} at start:\n{self.log_tail()}"
+        must("ip", "address", "add", f"{host4}/24", "dev", interface)
+        must("ip", "link", "set", interface, "up")
+
     def start(self):
         self.launch()
-        wait_for(lambda: not self.alive() or has_interface(INTERFACE), f"interface {INTERFACE}", START_DEADLINE_S)
-        assert self.alive(), f"ended with {self.process.returncode} at start:\n{self.log_tail()}"
-        must("ip", "address", "add", f"{HOST4}/24", "dev", INTERFACE)
+        self.bring_up(INTERFACE, HOST4)
         if ipv6_possible():
             must("ip", "address", "add", f"{HOST6}/64", "dev", INTERFACE, "nodad")
-        must("ip", "link", "set", INTERFACE, "up")
         self.wait_ready()
 
     def stop(self, by=signal.SIGTERM):
@@ -209,11 +213,11 @@ class Appliance(Target):
 
 
 @contextlib.contextmanager
-def started(options=None):
+def started(options=None, start=Appliance.start):
     """An appliance that answers; killed and tidied up if the test does not end it."""
     target = Appliance(options)
     try:
-        target.start()
+        start(target)
         yield target
     finally:
         if target.alive():

@@ -4,29 +4,18 @@ workers' own ports. The machine need not have the nodes: what is not there is sa
 import contextlib
 
 import appliance
-from appliance import Appliance, HOST4, INTERFACE, WIRE4, exchange, fetched, must, store, test
+from appliance import Appliance, HOST4, INTERFACE, WIRE4, exchange, fetched, started, store, test
 
 SECOND_INTERFACE, SECOND_HOST4, SECOND_WIRE4 = "wire1", "10.78.0.1", "10.78.0.2"
 SECOND_PORT = {"device": f"net_tap1,iface={SECOND_INTERFACE}", "ipv4": f"{SECOND_WIRE4}/24"}
 STEERING = 11300
 
 
-@contextlib.contextmanager
-def started(options):
-    target = Appliance(options)
-    try:
-        target.launch()
-        for name, address in ((INTERFACE, HOST4), (SECOND_INTERFACE, SECOND_HOST4)):
-            appliance.wait_for(lambda name=name: not target.alive() or appliance.has_interface(name), f"interface {name}")
-            assert target.alive(), target.log_tail()
-            must("ip", "address", "add", f"{address}/24", "dev", name)
-            must("ip", "link", "set", name, "up")
-        target.wait_ready()
-        yield target
-    finally:
-        if target.alive():
-            target.stop()
-        target.remove()
+def start_both(target):
+    target.launch()
+    target.bring_up(INTERFACE, HOST4)
+    target.bring_up(SECOND_INTERFACE, SECOND_HOST4)
+    target.wait_ready()
 
 
 def two_nodes(keyspace):
@@ -43,7 +32,7 @@ def stats_of(stream):
 
 @test
 def nodes_of_their_own_are_two_servers(_target):
-    with started(two_nodes("per-node")) as target, target.connect(WIRE4) as first, \
+    with started(two_nodes("per-node"), start_both) as target, target.connect(WIRE4) as first, \
             target.connect(SECOND_WIRE4) as second:
         store(first, b"k", b"of node 0")
         exchange(second, b"get k\r\n", b"END\r\n")
@@ -63,7 +52,7 @@ def nodes_of_their_own_are_two_servers(_target):
 
 @test
 def unified_is_one_cache_that_counts_remote_accesses(_target):
-    with started(two_nodes("unified")) as target, target.connect(WIRE4) as first, \
+    with started(two_nodes("unified"), start_both) as target, target.connect(WIRE4) as first, \
             target.connect(SECOND_WIRE4) as second:
         for number in range(200):
             store(first, b"key-%d" % number, b"v")
@@ -79,7 +68,7 @@ def unified_is_one_cache_that_counts_remote_accesses(_target):
 
 @test
 def requests_at_any_workers_own_port_are_answered(_target):
-    with started(two_nodes("unified")) as target:
+    with started(two_nodes("unified"), start_both) as target:
         for host in (WIRE4, SECOND_WIRE4):
             for worker in (0, 1):
                 target.port = STEERING + 1 + worker
@@ -101,7 +90,7 @@ def requests_at_any_workers_own_port_are_answered(_target):
 def caches_of_nodes_outlive_a_restart(_target):
     options = two_nodes("per-node")
     options["memory"]["warm_restart"] = "yes"
-    with started(options) as target, target.connect(WIRE4) as first, target.connect(SECOND_WIRE4) as second:
+    with started(options, start_both) as target, target.connect(WIRE4) as first, target.connect(SECOND_WIRE4) as second:
         store(first, b"k", b"of node 0")
         store(second, b"k", b"of node 1")
         assert target.stop() == 0, target.log_tail()
@@ -112,9 +101,7 @@ def caches_of_nodes_outlive_a_restart(_target):
         with contextlib.ExitStack() as stack:
             stack.callback(again.remove)
             stack.callback(again.stop)
-            again.start()
-            must("ip", "address", "add", f"{SECOND_HOST4}/24", "dev", SECOND_INTERFACE)
-            must("ip", "link", "set", SECOND_INTERFACE, "up")
+            start_both(again)
             assert again.json("store", "show")["start"] == "warm", again.log_tail()
             with again.connect(WIRE4) as first, again.connect(SECOND_WIRE4) as second:
                 exchange(first, b"get k\r\n", fetched(b"k", b"of node 0"))
